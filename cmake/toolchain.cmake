@@ -1,0 +1,33 @@
+# Compiler and linker settings that every target shares.
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS url json)
+find_package(CLI11 REQUIRED)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(vestige_options INTERFACE)
+target_compile_options(vestige_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Werror=return-type -fno-omit-frame-pointer)
+target_include_directories(vestige_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_definitions(vestige_options INTERFACE FMT_ENFORCE_COMPILE_STRING=0)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(vestige_options INTERFACE -Wthread-safety -Werror)
+  target_link_options(vestige_options INTERFACE -fuse-ld=lld)
+endif()
+if(VESTIGE_SANITIZE)
+  target_compile_options(vestige_options INTERFACE -fsanitize=${VESTIGE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(vestige_options INTERFACE -fsanitize=${VESTIGE_SANITIZE})
+endif()
+target_link_libraries(vestige_options INTERFACE Threads::Threads fmt::fmt)
