@@ -1,0 +1,93 @@
+// Gives, wraps and keeps keys, and is the one place where a person's key can be destroyed. Lives in a
+// directory of its own with a backup rule of its own: a key in a database backup is not destroyed.
+// Formats: docs/formats/vault.md.
+//
+// Owner: app, one per server; used by audit (sealing, unsealing, fingerprints) and handed to trail as a
+// KeyWrapper. Thread-safe. Durable when: a new subject's key after sync(); a retention key, a tenant key
+// and everything else when the call that made it returns.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/strong.h"
+#include "platform/clock.h"
+#include "platform/entropy.h"
+#include "platform/files.h"
+
+namespace vestige::vault {
+
+// Months since 1970-01; what a retention key is cut by.
+using Month = Strong<struct MonthTag, std::uint16_t>;
+Month month_of(UnixMs time);  // clamped to 1970-01 .. 7431-04
+using RetentionClass = Strong<struct RetentionClassTag, std::uint8_t>;
+inline constexpr RetentionClass standard_retention{0};
+
+enum class SubjectState : std::uint8_t { never = 0, active = 1, erased = 2, reauthorised = 3 };
+
+// A person's key in one epoch. `ref` is random and says nothing about the person.
+struct Owner {
+  Block16 ref{};
+  Key key{};
+};
+
+struct SubjectView {
+  SubjectState state = SubjectState::never;
+  std::uint32_t epoch = 0;
+  std::optional<Block16> ref;                    // while a key exists
+  std::optional<std::uint64_t> erased_by;        // index of the erasure entry, once erased
+};
+
+struct VaultOptions {
+  std::size_t cached_keys_max = 65'536;         // of subjects, in memory, least recently used leave first
+  std::uint64_t subjects_max = 16'000'000;      // exhausted past it
+};
+
+class Vault {
+ public:
+  // Creates the vault where the directory holds none (`create`), else opens it. denied where the root key
+  // does not open it; corrupt where bytes were changed. `files` is the vault's own directory.
+  static Result<std::unique_ptr<Vault>> open(platform::FileSystem& files, platform::Entropy& entropy,
+                                             platform::Clock& clock, const Key& root, bool create,
+                                             VaultOptions options = {});
+  virtual ~Vault() = default;
+
+  // The subject's current owner; makes one (state never -> active) where there is none. An erased subject
+  // gives denied: later events about the person are recorded with the personal values discarded.
+  // The new key is usable at once and durable after sync().
+  virtual Result<Owner> owner_of(std::string_view tenant, std::string_view subject) = 0;
+  virtual Result<SubjectView> look_up(std::string_view tenant, std::string_view subject) = 0;
+  // The key behind a ref; empty where no such key exists (erased, or never ours).
+  virtual Result<std::optional<Key>> key_of(const Block16& ref) = 0;
+
+  // Makes every subject that owner_of() made durable. Cheap where there is none.
+  virtual Status sync() = 0;
+
+  // The key that all content of one class and month depends on beside its owner's; made where absent.
+  virtual Result<Key> retention_key(RetentionClass retention_class, Month month) = 0;
+  // The same, without making one: empty where it was never made or was destroyed.
+  virtual Result<std::optional<Key>> find_retention_key(RetentionClass retention_class, Month month) = 0;
+
+  // A key derived from the vault's own secrets for one named purpose ("id-fingerprint", "content-mac",
+  // ...) and tenant; the same for ever.
+  virtual Key purpose_key(std::string_view purpose, std::string_view tenant) const = 0;
+
+  // Wraps a file key for storage beside the data: 60 bytes = nonce, ciphertext, tag. `context` is bound.
+  virtual Bytes wrap(const Key& key, std::string_view context) = 0;
+  // corrupt where the bytes or the context are not what was wrapped.
+  virtual Result<Key> unwrap(ByteView wrapped, std::string_view context) const = 0;
+
+  struct Figures {
+    std::uint64_t subjects_active, subjects_erased, cached_keys, syncs;
+  };
+  virtual Figures figures() const = 0;
+};
+
+inline constexpr std::size_t wrapped_key_bytes = 60;
+
+}  // namespace vestige::vault
