@@ -53,7 +53,8 @@ class SimDisk {
   void reset_calls();
   enum class Fault { io_error, disk_full, power_loss };
   // The n-th mutating call from now on fails so; with power_loss the call does not happen and every later
-  // call fails until crash() is called. 0 clears.
+  // call fails until crash() is called. 0 clears. A write that fails otherwise has written its first half,
+  // and after a failed sync no later sync makes durable what that one should have (fsyncgate).
   void fail_call(std::uint64_t n, Fault fault);
   // Every sync of a file whose path contains `part` fails until cleared with "".
   void fail_syncs_of(const std::string& part);
@@ -67,7 +68,7 @@ class SimDisk {
   void put(const std::string& path, ByteView content);  // durable
   void erase(const std::string& path);
 
-  const Probes& probes() const;
+  Probes probes() const;
 
  private:
   struct State;
