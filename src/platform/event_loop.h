@@ -17,9 +17,10 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   void start();
-  // Ends the loop and joins its threads; unfinished work is dropped. Idempotent.
+  // Ends the loop and joins its threads; unfinished work is dropped. Idempotent. Not from a loop thread.
   void stop();
-  // Runs `task` on a loop thread. Thread-safe.
+  // Runs `task` on a loop thread. Thread-safe. An exception that escapes a task is reported on standard
+  // error, and the loop goes on.
   void post(std::function<void()> task);
   // Runs `task` on a loop thread every `period` until the loop stops; runs never overlap.
   void every(std::chrono::milliseconds period, std::function<void()> task);
