@@ -210,8 +210,14 @@ class Context:
                 server.process.kill()
                 server.process.wait()
         for child in self.children:
+            # Asked first: what it started in groups of their own, only it can end.
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(END_SECONDS_MAX)
+                except subprocess.TimeoutExpired:
+                    pass
             try:
-                # What such a program started is ended with it.
                 os.killpg(child.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
