@@ -20,8 +20,8 @@ namespace vestige::json {
 enum class Type : std::uint8_t { null, boolean, number, string, array, object };
 
 struct Limits {
-  std::uint32_t depth_max = 64;        // of nested arrays and objects; a scalar has depth 0
-  std::uint64_t bytes_max = 16 << 20;  // of the text
+  std::uint32_t depth_max = 64;        // of nested arrays and objects; a scalar has depth 0; 1,024 at most
+  std::uint64_t bytes_max = 16 << 20;  // of the text; 256 MiB at most
 };
 
 class Document;
@@ -55,6 +55,7 @@ class Value {
 
  private:
   friend class Document;
+  friend class CanonicalWriter;
   Value(const Document* document, std::uint32_t node) : document_(document), node_(node) {}
   const Document* document_ = nullptr;
   std::uint32_t node_ = 0;
@@ -69,8 +70,9 @@ class Document {
   Document& operator=(Document&&) noexcept;
   Value root() const;
 
-  struct Storage;  // defined in json.cc
+  struct Storage;  // internal/storage.h
  private:
+  friend class CanonicalWriter;
   friend class Parser;
   friend class Value;
   std::unique_ptr<Storage> storage_;
@@ -85,7 +87,7 @@ class Parser {
   Parser& operator=(Parser&&) noexcept;
 
   // One value and nothing after it but white space. On failure ErrorKind::invalid with path, position
-  // and limit; `document` then holds nothing.
+  // and limit (or unavailable, for want of memory); `document` then holds nothing.
   Status parse(std::string_view text, Document& document, const Limits& limits = {});
 
  private:
@@ -98,7 +100,7 @@ void append_canonical(std::string& to, const Value& value);
 std::string canonical(const Value& value);
 // Appends a JSON string with quotes, escaped as RFC 8785 §3.2.2.2 says. `text` is valid UTF-8.
 void append_quoted(std::string& to, std::string_view text);
-// Appends the ECMAScript form of a finite number.
+// Appends the ECMAScript form of a finite number; of an integer beyond 2^53, that of the nearest double.
 void append_number(std::string& to, double value);
 void append_number(std::string& to, std::int64_t value);
 // Whether key a stands before key b in canonical order (by UTF-16 code units, RFC 8785 §3.2.3).
