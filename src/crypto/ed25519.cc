@@ -10,6 +10,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace vestige::crypto {

@@ -8,6 +8,10 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
+#include <new>
+#include <type_traits>
+
 #include "base/check.h"
 #include "crypto/digest.h"
 
