@@ -29,7 +29,8 @@ class Aead {
   void seal(const Nonce& nonce, ByteView associated, ByteView plain, std::span<std::uint8_t> out);
   Bytes seal(const Nonce& nonce, ByteView associated, ByteView plain);
   // False where the tag does not match; `out` (sealed.size() - tag_bytes) is then zeroed.
-  [[nodiscard]] bool open(const Nonce& nonce, ByteView associated, ByteView sealed, std::span<std::uint8_t> out);
+  [[nodiscard]] bool open(const Nonce& nonce, ByteView associated, ByteView sealed,
+                          std::span<std::uint8_t> out);
 
  private:
   struct State;
