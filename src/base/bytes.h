@@ -17,7 +17,7 @@ namespace vestige {
 
 using Bytes = std::vector<std::uint8_t>;
 using ByteView = std::span<const std::uint8_t>;
-using Hash = std::array<std::uint8_t, 32>;    // SHA-256
+using Hash = std::array<std::uint8_t, 32>;     // SHA-256
 using Block16 = std::array<std::uint8_t, 16>;  // ids, salts, seeds, references
 using Key = std::array<std::uint8_t, 32>;      // AES-256, HMAC-SHA-256
 
@@ -28,8 +28,9 @@ inline std::string_view text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-static_assert(std::endian::native == std::endian::little,
-              "formats are little-endian and are written by copying; a big-endian port needs byte swaps here");
+static_assert(
+    std::endian::native == std::endian::little,
+    "formats are little-endian and are written by copying; a big-endian port needs byte swaps here");
 
 template <typename Integer>
 Integer load_le(const std::uint8_t* from) {

@@ -7,9 +7,10 @@ namespace vestige {
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 }  // namespace vestige
 
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) [[unlikely]] ::vestige::check_failed(#condition, __FILE__, __LINE__); \
+#define CHECK(condition)                                       \
+  do {                                                         \
+    if (!(condition)) [[unlikely]]                             \
+      ::vestige::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)
 
 #ifdef NDEBUG

@@ -81,7 +81,8 @@ std::optional<Bytes> from_base64(std::string_view base64) {
   out.reserve(base64.size() / 4 * 3);
   for (std::size_t i = 0; i < base64.size(); i += 4) {
     const bool last = i + 4 == base64.size();
-    const std::size_t padding = last ? (base64[i + 3] == '=') + (base64[i + 2] == '=' && base64[i + 3] == '=') : 0;
+    const std::size_t padding =
+        last ? (base64[i + 3] == '=') + (base64[i + 2] == '=' && base64[i + 3] == '=') : 0;
     std::uint32_t group = 0;
     for (std::size_t j = 0; j < 4; ++j) {
       const std::int8_t value =

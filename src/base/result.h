@@ -31,11 +31,11 @@ struct Location {
 
 struct Error {
   ErrorKind kind;
-  std::string message;              // a sentence for the person who reads it: what, where, what to do
-  std::optional<Location> where{};  // set for corrupt
-  std::string path{};               // JSON pointer, for invalid input
+  std::string message;                      // a sentence for the person who reads it: what, where, what to do
+  std::optional<Location> where{};          // set for corrupt
+  std::string path{};                       // JSON pointer, for invalid input
   std::optional<std::uint64_t> position{};  // byte offset in the input, for invalid input
-  std::string limit{};              // name and value of the limit, for exhausted and invalid
+  std::string limit{};                      // name and value of the limit, for exhausted and invalid
 };
 
 template <typename T>
@@ -59,16 +59,16 @@ const char* name_of(ErrorKind kind);
 // Propagates an error, or binds the value: VESTIGE_TRY(auto size, file->size());
 #define VESTIGE_CONCAT_(a, b) a##b
 #define VESTIGE_CONCAT(a, b) VESTIGE_CONCAT_(a, b)
-#define VESTIGE_TRY_IMPL_(result, declaration, expression)             \
-  auto result = (expression);                                          \
-  if (!result) return std::unexpected(std::move(result).error());      \
+#define VESTIGE_TRY_IMPL_(result, declaration, expression)        \
+  auto result = (expression);                                     \
+  if (!result) return std::unexpected(std::move(result).error()); \
   declaration = *std::move(result)
 #define VESTIGE_TRY(declaration, expression) \
   VESTIGE_TRY_IMPL_(VESTIGE_CONCAT(vestige_try_, __COUNTER__), declaration, expression)
-#define VESTIGE_CHECKED(expression)                                          \
-  do {                                                                       \
-    if (auto vestige_status = (expression); !vestige_status)                 \
-      return std::unexpected(std::move(vestige_status).error());             \
+#define VESTIGE_CHECKED(expression)                              \
+  do {                                                           \
+    if (auto vestige_status = (expression); !vestige_status)     \
+      return std::unexpected(std::move(vestige_status).error()); \
   } while (false)
 
 }  // namespace vestige

@@ -18,7 +18,9 @@ int digits(std::string_view text, std::size_t at, std::size_t count) {
   return value;
 }
 
-bool is_at(std::string_view text, std::size_t at, char wanted) { return at < text.size() && text[at] == wanted; }
+bool is_at(std::string_view text, std::size_t at, char wanted) {
+  return at < text.size() && text[at] == wanted;
+}
 
 void put(char* to, int value, int width) {
   for (int i = width - 1; i >= 0; --i) {
@@ -41,7 +43,8 @@ std::optional<Tail> parse_tail(std::string_view text, std::size_t at) {
       tail.ms += (text[at] - '0') * place;
     if (at == first) return std::nullopt;
   }
-  if (is_at(text, at, 'Z') || is_at(text, at, 'z')) return at + 1 == text.size() ? std::optional(tail) : std::nullopt;
+  if (is_at(text, at, 'Z') || is_at(text, at, 'z'))
+    return at + 1 == text.size() ? std::optional(tail) : std::nullopt;
   if (!is_at(text, at, '+') && !is_at(text, at, '-')) return std::nullopt;
   const int hours = digits(text, at + 1, 2);
   const int minutes = digits(text, at + 4, 2);

@@ -41,14 +41,14 @@ class DirectoryLock {
 };
 
 enum class FileMode {
-  shared_read,   // 0644 less umask
-  secret,        // 0600
+  shared_read,  // 0644 less umask
+  secret,       // 0600
 };
 
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  virtual Result<std::unique_ptr<File>> open(const std::string& path) = 0;           // read and write
+  virtual Result<std::unique_ptr<File>> open(const std::string& path) = 0;  // read and write
   virtual Result<std::unique_ptr<File>> open_read_only(const std::string& path) = 0;
   // Fails with conflict where the name exists.
   virtual Result<std::unique_ptr<File>> create(const std::string& path, FileMode mode) = 0;

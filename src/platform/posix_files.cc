@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,8 +11,6 @@
 
 #include <algorithm>
 #include <system_error>
-
-#include <fmt/format.h>
 
 #include "base/check.h"
 #include "platform/files.h"
@@ -41,7 +40,8 @@ class PosixFile final : public File {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return machine_error(errno, fmt::format("reading {}", shown_));
       if (got == 0)
-        return corrupt(path_, offset, fmt::format("{} ends at byte {}, {} bytes too early", shown_, offset, out.size()));
+        return corrupt(path_, offset,
+                       fmt::format("{} ends at byte {}, {} bytes too early", shown_, offset, out.size()));
       out = out.subspan(static_cast<std::size_t>(got));
       offset += static_cast<std::uint64_t>(got);
     }
@@ -87,7 +87,8 @@ class PosixFile final : public File {
 
   Result<std::uint64_t> size() override {
     struct stat about{};
-    if (::fstat(descriptor_, &about) != 0) return machine_error(errno, fmt::format("asking the size of {}", shown_));
+    if (::fstat(descriptor_, &about) != 0)
+      return machine_error(errno, fmt::format("asking the size of {}", shown_));
     return static_cast<std::uint64_t>(about.st_size);
   }
 
@@ -132,7 +133,8 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Status remove(const std::string& path) override {
-    if (::unlinkat(root_, path.c_str(), 0) != 0) return machine_error(errno, fmt::format("removing {}", describe(path)));
+    if (::unlinkat(root_, path.c_str(), 0) != 0)
+      return machine_error(errno, fmt::format("removing {}", describe(path)));
     return {};
   }
 
@@ -153,7 +155,8 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Status sync_directory(const std::string& path) override {
-    const int directory = ::openat(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int directory =
+        ::openat(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) return machine_error(errno, fmt::format("opening the directory {}", describe(path)));
     const int outcome = ::fsync(directory);
     const int code = errno;
@@ -163,7 +166,8 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<Entry>> list(const std::string& path) override {
-    const int directory = ::openat(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int directory =
+        ::openat(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) return machine_error(errno, fmt::format("opening the directory {}", describe(path)));
     DIR* stream = ::fdopendir(directory);
     if (stream == nullptr) {
@@ -176,7 +180,8 @@ class PosixFileSystem final : public FileSystem {
       const std::string name = item->d_name;
       if (name == "." || name == "..") continue;
       struct stat about{};
-      if (::fstatat(::dirfd(stream), item->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;  // gone meanwhile
+      if (::fstatat(::dirfd(stream), item->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;  // gone meanwhile
       entries.push_back({name, S_ISDIR(about.st_mode)});
     }
     ::closedir(stream);
@@ -188,7 +193,8 @@ class PosixFileSystem final : public FileSystem {
 
   Result<std::uint64_t> free_bytes() override {
     struct statvfs about{};
-    if (::fstatvfs(root_, &about) != 0) return machine_error(errno, fmt::format("asking the free space of {}", shown_));
+    if (::fstatvfs(root_, &about) != 0)
+      return machine_error(errno, fmt::format("asking the free space of {}", shown_));
     return static_cast<std::uint64_t>(about.f_bavail) * about.f_frsize;
   }
 

@@ -1,0 +1,111 @@
+// The trail of one server: all streams over one write-ahead log and one committer.
+//
+// Owner: app. submit(), streams' snapshots and figures are thread-safe. Two threads of its own: the
+// committer (group commit, end marks) and the sealer (blocks to pages, pages to segments).
+//
+// Durable when: an entry is durable, searchable and provable when its submission is settled with success.
+// After a failed write or sync every later submission is settled with unavailable until a restart; reads
+// go on. A full disk refuses submissions until there is space.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/clock.h"
+#include "platform/entropy.h"
+#include "platform/files.h"
+#include "trail/key_wrapper.h"
+#include "trail/log/options.h"
+#include "trail/log/stream.h"
+#include "trail/log/submission.h"
+
+namespace vestige::trail {
+
+// Makes durable what the records of the coming group depend on (the vault's new keys), before the WAL.
+class CommitBarrier {
+ public:
+  virtual ~CommitBarrier() = default;
+  virtual Status before_commit() = 0;
+};
+
+struct StreamSpec {
+  std::string tenant;
+  std::string name;
+  bool proofs = true;
+};
+
+struct LogParts {
+  platform::FileSystem& files;  // the data directory, locked by the caller
+  platform::Clock& clock;
+  platform::Entropy& entropy;
+  KeyWrapper& wrapper;
+  CommitBarrier& barrier;
+  Schema schema;  // of new segments
+};
+
+struct RecoveryReport {
+  bool created = false;  // the directory was empty
+  bool clean = true;     // the log ended with a clean end mark
+  std::uint64_t entries_replayed = 0;
+  std::uint64_t bytes_copied = 0;
+};
+
+struct LogFigures {
+  std::uint64_t groups = 0;
+  std::uint64_t records = 0;
+  std::uint64_t refused = 0;  // submissions settled with an error
+  std::uint64_t wal_bytes = 0;
+  std::uint64_t head_bytes = 0;
+  std::uint64_t segments_sealed = 0;
+  std::uint64_t queued = 0;
+  bool writing_stopped = false;  // by a failed write or sync
+  std::string sealing_problem;   // empty when well
+};
+
+class Log {
+ public:
+  // Opens or creates the trail and recovers it completely: on return every acknowledged entry is in its
+  // stream again and durable in files of this process. corrupt where stored bytes are damaged.
+  static Result<std::unique_ptr<Log>> open(LogParts parts, const Options& options,
+                                           const std::vector<StreamSpec>& specs);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  const RecoveryReport& recovery() const;
+  const Block16& data_id() const;
+  UnixMs created() const;
+
+  // Null where there is no such stream. Streams live as long as the log.
+  Stream* stream(std::string_view tenant, std::string_view name);
+  Stream& stream(std::uint8_t number);
+  std::vector<Stream*> streams();
+
+  // Starts the threads (Options::threads).
+  void start();
+  // Takes the submission, or refuses it at once (exhausted: the queue is full; unavailable: stopping or
+  // writing has stopped). A submission that was taken is settled exactly once.
+  Status submit(std::unique_ptr<Submission> submission);
+  // The mark's durable value.
+  std::optional<std::uint64_t> mark(std::uint8_t stream, const std::string& name) const;
+
+  // Settles what was taken, writes the clean end mark, truncates the WAL, removes spare files.
+  Status stop();
+
+  // Without threads: one group (false: nothing was queued), one end mark, one step of sealing (false:
+  // nothing to do). `everything` also seals blocks and segments that are not full.
+  Result<bool> commit_once();
+  Status write_end_mark();
+  Result<bool> seal_once(bool everything);
+
+  LogFigures figures() const;
+
+ private:
+  class Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vestige::trail

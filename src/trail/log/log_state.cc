@@ -1,0 +1,81 @@
+#include "trail/log/log_state.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace vestige::trail {
+
+Status Options::check() const {
+  const auto wrong = [](std::string what) { return fail(ErrorKind::invalid, std::move(what)); };
+  if (segment_rows_max < block_rows || segment_rows_max > segment_rows_limit)
+    return wrong(fmt::format("segment_rows_max must lie between {} and {}", block_rows, segment_rows_limit));
+  if (wal_file_bytes < 64 << 10) return wrong("wal_file_bytes must be at least 65536");
+  if (wal_bytes_max < 2 * wal_file_bytes) return wrong("wal_bytes_max must be at least twice wal_file_bytes");
+  if (head_bytes_max < 1 << 20) return wrong("head_bytes_max must be at least 1048576");
+  return {};
+}
+
+Result<Manifest> Catalogue::read() const {
+  const std::string name(manifest_name);
+  VESTIGE_TRY(const auto bytes, platform::read_file(files_, name, manifest_bytes_max));
+  auto manifest = decode_manifest(bytes);
+  if (!manifest)
+    return corrupt(name, manifest.error().where ? manifest.error().where->offset : 0,
+                   fmt::format("{}: {}", files_.describe(name), manifest.error().message));
+  return manifest;
+}
+
+Status Catalogue::write(const Manifest& manifest) {
+  return platform::replace_file(files_, std::string(manifest_name), encode_manifest(manifest),
+                                platform::FileMode::shared_read);
+}
+
+Stream& LogState::stream(std::uint8_t number) {
+  for (auto& stream : streams)
+    if (stream->number() == number) return *stream;
+  CHECK(false);
+}
+
+std::map<std::uint8_t, std::uint64_t> LogState::sizes() const {
+  std::map<std::uint8_t, std::uint64_t> out;
+  for (const auto& stream : streams) out[stream->number()] = stream->size();
+  return out;
+}
+
+std::map<std::uint8_t, std::uint64_t> LogState::sealed_sizes() const {
+  std::map<std::uint8_t, std::uint64_t> out;
+  for (const auto& stream : streams) out[stream->number()] = stream->sealed_size();
+  return out;
+}
+
+void LogState::take_marks(std::span<const Mark> new_marks) {
+  Lock lock(marks_mutex);
+  for (const auto& mark : new_marks) marks[{mark.stream, mark.name}] = mark.value;
+}
+
+std::uint64_t LogState::root() {
+  Lock lock(manifest_mutex);
+  return wal_root;
+}
+
+Status LogState::write_manifest(std::uint64_t root) {
+  Lock lock(manifest_mutex);
+  Manifest manifest{.sequence = manifest_sequence + 1,
+                    .data_id = data_id,
+                    .created = created,
+                    .wal_root = root,
+                    .streams = {},
+                    .marks = {}};
+  for (const auto& stream : streams) manifest.streams.push_back(stream->record());
+  {
+    Lock marks_lock(marks_mutex);
+    for (const auto& [key, value] : marks) manifest.marks.push_back({key.first, key.second, value});
+  }
+  VESTIGE_CHECKED(catalogue.write(manifest));
+  manifest_sequence = manifest.sequence;
+  wal_root = root;
+  return {};
+}
+
+}  // namespace vestige::trail

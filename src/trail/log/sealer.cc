@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "trail/log/log_state.h"
+
+namespace vestige::trail {
+
+Sealer::Sealer(LogState& state) : state_(state), encoder_(*state.schema) {}
+
+Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
+  auto& open = open_[stream.number()];
+  if (!open.writer) {
+    VESTIGE_TRY(open.writer, SegmentWriter::create(state_.parts.files, state_.parts.wrapper,
+                                                   state_.parts.entropy, state_.data_id, stream.directory(),
+                                                   stream.full_name(), state_.schema, block.first));
+  }
+  SegmentWriter& writer = *open.writer;
+  // Pages of this block that an earlier, failed step wrote already are not written again.
+  std::size_t row = writer.first() + writer.rows() - block.first;
+  std::vector<ByteView> entries;
+  std::vector<SeedRun> seeds;
+  std::vector<std::vector<ByteView>> blobs;
+  while (row < block.rows.size()) {
+    const auto count = std::min<std::size_t>(page_rows, block.rows.size() - row);
+    entries.clear();
+    blobs.assign(count, {});
+    bool any_blob = false;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& from = block.rows[row + i];
+      entries.push_back(from.entry);
+      if (from.blobs > 0) blobs[i] = block.blobs_of_row_with_blobs[from.first_blob], any_blob = true;
+    }
+    seeds.clear();
+    std::size_t before = 0;
+    for (const auto& run : block.seeds) {
+      const auto from = std::max(before, row);
+      const auto to = std::min(before + run.count, row + count);
+      if (from < to) seeds.push_back({static_cast<std::uint32_t>(to - from), run.seed});
+      before += run.count;
+    }
+    VESTIGE_TRY(const auto page, encoder_.encode(block.first + row, entries, seeds));
+    Bytes sections;
+    if (any_blob) encode_sections(blobs, sections);
+    VESTIGE_CHECKED(writer.add_page(static_cast<std::uint32_t>(count), page, sections));
+    row += count;
+  }
+  return {};
+}
+
+bool Sealer::wants_closing(const SegmentWriter& writer) const {
+  return writer.rows() + block_rows > state_.options.segment_rows_max ||
+         writer.bytes() >= state_.options.segment_bytes_max;
+}
+
+Status Sealer::close_segment(Stream& stream, SegmentWriter& writer) {
+  const auto end = writer.first() + writer.rows();
+  VESTIGE_TRY(auto input, stream.seal_input(end));
+  VESTIGE_TRY(const auto record, writer.close(input.leaves, input.tile_roots, input.ids));
+  VESTIGE_CHECKED(
+      stream.replace_runs(state_.parts.files, record, std::move(input.frontier), writer.whole_run()));
+  open_.erase(stream.number());
+  ++segments_sealed_;
+  manifest_behind_ = true;
+  return {};
+}
+
+// The manifest makes new segments count; only then may the WAL forget what they hold.
+Status Sealer::catch_up_manifest() {
+  if (!state_.wal) {
+    // Recovery: the old chain stays until the new one is whole.
+    VESTIGE_CHECKED(state_.write_manifest(state_.root()));
+  } else {
+    const auto keep = state_.wal->oldest_needed(state_.sealed_sizes());
+    VESTIGE_CHECKED(state_.write_manifest(keep));
+    VESTIGE_CHECKED(state_.wal->recycle_below(keep));
+  }
+  manifest_behind_ = false;
+  return {};
+}
+
+Result<bool> Sealer::step(bool everything) {
+  if (manifest_behind_) {
+    VESTIGE_CHECKED(catch_up_manifest());
+    return true;
+  }
+  for (auto& stream : state_.streams) {
+    if (everything) stream->freeze_block();
+    if (const auto block = stream->sealable_block()) {
+      VESTIGE_CHECKED(encode_block(*stream, *block));
+      stream->replace_block(block, open_[stream->number()].writer->take_run());
+      return true;
+    }
+    const auto open = open_.find(stream->number());
+    if (open == open_.end() || !open->second.writer) continue;
+    if (!everything && !wants_closing(*open->second.writer)) continue;
+    VESTIGE_CHECKED(close_segment(*stream, *open->second.writer));
+    return true;
+  }
+  return false;
+}
+
+}  // namespace vestige::trail
