@@ -10,8 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 #include "base/bytes.h"

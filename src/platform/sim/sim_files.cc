@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/check.h"
 #include "base/mutex.h"
 #include "platform/sim/internal/sim_node.h"
