@@ -39,13 +39,13 @@ struct Owner {
 struct SubjectView {
   SubjectState state = SubjectState::never;
   std::uint32_t epoch = 0;
-  std::optional<Block16> ref;                    // while a key exists
-  std::optional<std::uint64_t> erased_by;        // index of the erasure entry, once erased
+  std::optional<Block16> ref;              // while a key exists
+  std::optional<std::uint64_t> erased_by;  // index of the erasure entry, once erased
 };
 
 struct VaultOptions {
-  std::size_t cached_keys_max = 65'536;         // of subjects, in memory, least recently used leave first
-  std::uint64_t subjects_max = 16'000'000;      // exhausted past it
+  std::size_t cached_keys_max = 65'536;     // of subjects, in memory, least recently used leave first
+  std::uint64_t subjects_max = 16'000'000;  // exhausted past it
 };
 
 class Vault {
@@ -59,7 +59,8 @@ class Vault {
 
   // The subject's current owner; makes one (state never -> active) where there is none. An erased subject
   // gives denied: later events about the person are recorded with the personal values discarded.
-  // The new key is usable at once and durable after sync().
+  // The new key is usable at once and durable after sync(); where limits::unsynced_subjects_max keys wait for
+  // one already, it syncs first.
   virtual Result<Owner> owner_of(std::string_view tenant, std::string_view subject) = 0;
   virtual Result<SubjectView> look_up(std::string_view tenant, std::string_view subject) = 0;
   // The key behind a ref; empty where no such key exists (erased, or never ours).
