@@ -1,6 +1,9 @@
 // How changes of a FileVault become durable: docs/formats/vault.md, "How it is written".
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/check.h"
 #include "vault/internal/file_vault.h"
 

@@ -1,6 +1,8 @@
 // Pages of subject slots: docs/formats/vault.md, "Page".
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/encoding.h"
 #include "crypto/aead.h"

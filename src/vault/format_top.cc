@@ -1,6 +1,8 @@
 // The top table: docs/formats/vault.md, "top".
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "crypto/aead.h"
 #include "vault/format.h"

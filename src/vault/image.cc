@@ -1,6 +1,8 @@
 // Reading a vault without writing: for the verifier, and the parts of it that opening shares.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "vault/format.h"
 #include "vault/internal/container.h"
