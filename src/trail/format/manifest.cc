@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/check.h"
 #include "crypto/digest.h"
 #include "trail/limits.h"
@@ -59,8 +61,8 @@ bool read_stream(ByteReader& in, StreamRecord& stream) {
   stream.proofs = proofs == 1;
   stream.sealed_size = in.u64();
   const auto frontier = in.varint();
-  if (!in.ok() || proofs > 1 || frontier > frontier_max || !is_stream_name(stream.tenant) ||
-      !is_stream_name(stream.name))
+  if (!in.ok() || stream.number == 0 || proofs > 1 || frontier > frontier_max ||
+      !is_stream_name(stream.tenant) || !is_stream_name(stream.name))
     return false;
   for (std::uint64_t i = 0; i < frontier; ++i) stream.frontier.push_back(in.array<32>());
   const auto segments = in.varint();
@@ -80,6 +82,14 @@ bool read_stream(ByteReader& in, StreamRecord& stream) {
     stream.segments.push_back(segment);
   }
   return in.ok() && next == stream.sealed_size;
+}
+
+bool are_distinct(std::span<const StreamRecord> streams) {
+  std::set<std::uint8_t> numbers;
+  std::set<std::string> names;
+  return std::ranges::all_of(streams, [&](const auto& stream) {
+    return numbers.insert(stream.number).second && names.insert(stream.full_name()).second;
+  });
 }
 
 }  // namespace
@@ -138,6 +148,8 @@ Result<Manifest> decode_manifest(ByteView bytes) {
   for (auto& stream : manifest.streams)
     if (!read_stream(in, stream))
       return damaged(in.offset(), "the manifest's list of segments does not parse");
+  if (!are_distinct(manifest.streams))
+    return damaged(in.offset(), "the manifest gives one number or name to two streams");
   const auto marks = in.varint();
   if (marks > marks_max) return damaged(in.offset(), "the manifest has too many marks");
   for (std::uint64_t i = 0; i < marks && in.ok(); ++i) {

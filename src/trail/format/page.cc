@@ -19,6 +19,9 @@ constexpr std::uint8_t rest_run = 0xff;
 constexpr int compression_level = 1;
 constexpr std::size_t columns_raw_max = std::size_t{page_rows} * entry_bytes_max;
 constexpr std::size_t base64_of_16_size = 24;
+// RFC 8878 §3.1.1.2: what a block takes at least, and gives at most.
+constexpr std::size_t zstd_block_bytes_min = 4;
+constexpr std::size_t zstd_block_raw_max = 128 << 10;
 
 // The salt input of an index: u64 index || u64 0.
 Block16 salt_input(std::uint64_t index) {
@@ -140,8 +143,10 @@ Status PageEncoder::State::add_row(std::uint64_t index, ByteView entry, const Bl
     in_run = false;
   };
   while (auto member = members.next()) {
-    // Both are in canonical order, so one pass over the schema serves all members.
-    while (column < schema.size() && schema[column].name < member->key) ++column;
+    // Both are in canonical order, so one pass over the schema serves all members. That order is the one of
+    // the bytes but for keys with escapes, which name no column.
+    if (member->key.find('\\') == std::string_view::npos)
+      while (column < schema.size() && schema[column].name < member->key) ++column;
     const bool known = column < schema.size() && schema[column].name == member->key;
     if (known && has_form(schema[column], member->value, salt)) {
       end_run();
@@ -344,7 +349,24 @@ std::optional<Packed> read_packed(ByteReader& in) {
   return packed;
 }
 
+// Columns stand in canonical order, each once; members beside them form one run between two columns.
+bool is_shape(std::string_view shape, std::size_t columns) {
+  std::size_t next_column = 0;
+  bool after_run = false;
+  for (const char mark : shape) {
+    const auto column = static_cast<std::uint8_t>(mark);
+    const bool run = column == rest_run;
+    if (run ? after_run : column < next_column || column >= columns) return false;
+    if (!run) next_column = std::size_t{column} + 1;
+    after_run = run;
+  }
+  return true;
+}
+
 Status unpack(ByteView frame, std::uint32_t raw, Bytes& out) {
+  // Before memory is taken: no frame of this size gives more.
+  if (raw > (frame.size() / zstd_block_bytes_min + 1) * zstd_block_raw_max)
+    return damaged("a zstd frame is too short for its stated length");
   out.resize(raw);
   // A context a thread: making one costs more than decompressing a page.
   thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
@@ -361,7 +383,10 @@ Status unpack(ByteView frame, std::uint32_t raw, Bytes& out) {
 Status Page::State::read_shapes(ByteReader& in) {
   const auto count = in.varint();
   if (count == 0 || count > rows) return damaged("wrong number of shapes");
-  for (std::uint64_t i = 0; i < count; ++i) shapes.push_back(in.sized_text());
+  for (std::uint64_t i = 0; i < count; ++i) {
+    shapes.push_back(in.sized_text());
+    if (!is_shape(shapes.back(), schema->size())) return damaged("a shape is none");
+  }
   shape_of_row.assign(rows, 0);
   if (count > 1)
     for (auto& number : shape_of_row) {
@@ -377,11 +402,10 @@ Status Page::State::read_shapes(ByteReader& in) {
     for (const char mark : shapes[shape_of_row[row]]) {
       const auto column = static_cast<std::uint8_t>(mark);
       if (column == rest_run) {
-        end += in.varint();
-        if (end > rest_raw) return damaged("the rest is shorter than its runs");
+        const auto length = in.varint();
+        if (length == 0 || length > rest_raw - end) return damaged("the rest is shorter than its runs");
+        end += length;
         run_ends.push_back(end);
-      } else if (column >= schema->size()) {
-        return damaged("a shape names an unknown column");
       } else {
         ordinal[column][row] = present[column]++;
       }

@@ -16,6 +16,7 @@ constexpr std::uint32_t frame_nonce_domain = 1;
 constexpr std::size_t header_hash_at = 480;
 constexpr std::size_t frame_previous_at = 32;
 constexpr std::size_t frame_hash_at = 64;
+constexpr std::size_t record_bytes_min = 10;  // fingerprint, two lengths
 constexpr std::size_t name_digits = 16;
 constexpr std::string_view name_ending = ".wal";
 
@@ -205,7 +206,7 @@ bool read_append(ByteReader& in, AppendView& append) {
   append.first = in.u64();
   const auto count = in.varint();
   const auto runs = in.varint();
-  if (!in.ok() || count == 0 || count > in.left() || runs > count) return false;
+  if (!in.ok() || count == 0 || count > in.left() / record_bytes_min || runs > count) return false;
   std::uint64_t seeded = 0;
   for (std::uint64_t i = 0; i < runs; ++i) {
     const auto rows = in.varint();
