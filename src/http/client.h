@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -11,10 +13,10 @@
 namespace vestige::http {
 
 struct ClientOptions {
-  std::string url;               // http://host:port or https://host:port, an optional path prefix
-  std::string bearer_token;      // sent as Authorization: Bearer where not empty
-  std::string ca_file;           // trust this PEM instead of the system's
-  int timeout_seconds = 60;      // without progress
+  std::string url;             // http://host:port or https://host:port, an optional path prefix
+  std::string bearer_token{};  // sent as Authorization: Bearer where not empty
+  std::string ca_file{};       // trust this PEM instead of the system's
+  int timeout_seconds = 60;    // without progress
   std::size_t body_bytes_max = 256 << 20;
 };
 
@@ -35,8 +37,8 @@ class Client {
   // unavailable where the server cannot be reached (the message names the address), invalid where the URL
   // is wrong. Any status is a success here. A connection that the server closed while idle is opened anew
   // once.
-  Result<ClientResponse> send(const std::string& method, const std::string& target, const std::string& body = {},
-                              const std::string& content_type = {},
+  Result<ClientResponse> send(const std::string& method, const std::string& target,
+                              const std::string& body = {}, const std::string& content_type = {},
                               const std::vector<std::pair<std::string, std::string>>& headers = {});
   // GETs an event stream and hands over each piece as it comes until `on_piece` returns false or the
   // server closes. A status other than 200 is returned with its body.

@@ -14,11 +14,14 @@ namespace vestige::http {
 
 struct Request {
   std::string method;  // upper case, as sent
-  std::string path;    // decoded, starts with '/', no query
-  std::vector<std::pair<std::string, std::string>> query;      // decoded, in order
-  std::vector<std::pair<std::string, std::string>> headers;    // names in lower case, in order
-  std::map<std::string, std::string> captures;                 // of the route's {names}, decoded
-  std::string body;    // content-encoding undone
+  std::string path;    // decoded, starts with '/', no query; "*" for OPTIONS *
+  // The path as sent, where a part of it was percent-encoded; else empty. Routing splits this one, so that
+  // an encoded slash stays inside its segment.
+  std::string encoded_path;
+  std::vector<std::pair<std::string, std::string>> query;    // decoded, in order
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case, in order
+  std::map<std::string, std::string> captures;               // of the route's {names}, decoded
+  std::string body;                                          // content-encoding undone
   std::string peer_address;
 
   std::optional<std::string_view> header(std::string_view lower_case_name) const;
@@ -30,8 +33,8 @@ struct Request {
 struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body{};
+  std::vector<std::pair<std::string, std::string>> headers{};
 };
 
 // RFC 9457 problem details. `path`, `position` and `limit` stand in it where the error has them.

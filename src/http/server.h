@@ -5,8 +5,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "http/message.h"
@@ -18,18 +22,19 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: any free one, see Server::port()
   // PEM files; both or none. Without them the server speaks plain HTTP.
-  std::string tls_certificate_file;
-  std::string tls_key_file;
+  std::string tls_certificate_file{};
+  std::string tls_key_file{};
 
   std::size_t header_bytes_max = 16 << 10;
-  std::size_t body_bytes_max = 16 << 20;          // after content-encoding is undone; 413 past it
-  std::size_t connections_max = 1024;             // past it: accepted, answered 503, closed
+  std::size_t body_bytes_max = 16 << 20;               // after content-encoding is undone; 413 past it
+  std::size_t connections_max = 1024;                  // past it: accepted, answered 503, closed
   std::size_t bodies_in_flight_bytes_max = 256 << 20;  // of all requests being read or handled; 503 past it
-  std::chrono::seconds idle_timeout{60};          // between requests
-  std::chrono::seconds request_timeout{30};       // to read one request's header and body
-  std::chrono::seconds write_timeout{30};         // without progress
+  std::chrono::seconds idle_timeout{60};               // between requests
+  std::chrono::seconds request_timeout{30};            // to read one request's header and body
+  std::chrono::seconds write_timeout{30};              // without progress
   std::chrono::seconds drain_timeout{10};
-  std::size_t stream_buffer_bytes_max = 4 << 20;  // of one event stream's unsent bytes; past it the stream is closed
+  std::size_t stream_buffer_bytes_max =
+      4 << 20;  // of one event stream's unsent bytes; past it the stream is closed
 };
 
 // The open end of a server-sent event stream. Thread-safe. The connection closes when the last copy goes.
@@ -46,7 +51,13 @@ class EventStream {
 // Callable from any thread.
 class Responder {
  public:
-  struct Sink;
+  // Where the answer goes: a connection of the server, or a recorder in a test. Exactly one of the two is
+  // called, once, from any thread.
+  struct Sink {
+    virtual ~Sink() = default;
+    virtual void respond(Response response) = 0;
+    virtual std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>> headers) = 0;
+  };
   explicit Responder(std::shared_ptr<Sink> sink);
   ~Responder();
   Responder(Responder&&) noexcept;
@@ -68,7 +79,8 @@ using Gate = std::function<std::optional<Response>(const Request&)>;
 
 // Paths are literal segments and {name} captures of one segment; "{name...}" at the end captures the rest.
 // A known path with another method gives 405 with Allow; HEAD is answered by GET without a body; OPTIONS
-// with Allow.
+// with Allow. Where two patterns match, the one with the earlier literal segment wins. A capture never takes
+// an empty segment, "." or "..", so "//" and "/../" match no route.
 class Router {
  public:
   Router();
