@@ -31,24 +31,10 @@ std::string object_of(const Members& members) {
 }
 
 // Keys around those of the schema: escaped ones sort elsewhere by their bytes than by their characters.
-constexpr std::string_view odd_keys[] = {"",
-                                         "a",
-                                         "kin\"d",
-                                         "ki\nnd",
-                                         "id\\",
-                                         "salt\t",
-                                         "\"",
-                                         "\x01",
-                                         "changes",
-                                         "context",
-                                         "detail",
-                                         "n",
-                                         "v",
-                                         "zz",
-                                         "\xc3\xa9",
-                                         "\xee\x80\x80",
-                                         "\xf0\x9f\x98\x80",
-                                         "\xe2\x82\xac"};
+constexpr std::string_view odd_keys[] = {
+    "",     "a",        "kin\"d",       "ki\nnd",           "id\\",        "salt\t", "\"",
+    "\x01", "source\"", "changes",      "context",          "detail",      "n",      "v",
+    "zz",   "\xc3\xa9", "\xee\x80\x80", "\xf0\x9f\x98\x80", "\xe2\x82\xac"};
 
 std::string random_time(Random& random) {
   const auto span = static_cast<std::uint64_t>(time_max.value - time_min.value);
