@@ -1,0 +1,158 @@
+"""The command line."""
+import argparse
+import json
+import os
+import sys
+
+from .directory import check_directory
+from .entry import read_canonical
+from .note import from_base64, parse_vkey, to_base64, verify_proof
+from .reader import Damage
+
+OK, WRONG, USAGE = 0, 1, 2
+SHOWN_MAX = 20
+
+
+class Usage(Exception):
+    pass
+
+
+def parse(arguments, description):
+    parser = argparse.ArgumentParser(prog="vestige_verify.py", description=description,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", metavar="DATA")
+    parser.add_argument("--vault", metavar="DIR", help="default: DATA/vault")
+    parser.add_argument("--signer", metavar="DIR", help="default: DATA/signer")
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument("--root-key", metavar="FILE", help="default: root.key in the vault, if it is there")
+    keys.add_argument("--root-key-env", metavar="NAME", help="an environment variable that holds the root key")
+    keys.add_argument("--no-keys", action="store_true", help="check what can be checked without any key")
+    parser.add_argument("--vkey", metavar="KEY", action="append", default=[],
+                        help="the log's verifier key as you know it from elsewhere; may be repeated")
+    parser.add_argument("--stream", metavar="NAME", default="audit", help="whose size and root stand at the top of the result")
+    parser.add_argument("--proof", metavar="FILE")
+    parser.add_argument("--entry", metavar="FILE")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    if bool(chosen.proof) != bool(chosen.entry) or bool(chosen.proof) == bool(chosen.data):
+        parser.error("give a data directory, or --proof and --entry")
+    if chosen.proof and not chosen.vkey:
+        parser.error("--proof needs --vkey: a proof is as good as the key that it is held against")
+    return chosen
+
+
+def read_file(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def root_key(chosen, vault):
+    if chosen.no_keys:
+        return None
+    file = chosen.root_key or os.path.join(vault, "root.key")
+    if chosen.root_key_env:
+        where, text = f"${chosen.root_key_env}", os.environ.get(chosen.root_key_env)
+        if text is None:
+            raise Usage(f"The environment has no variable {chosen.root_key_env}.")
+    elif chosen.root_key or os.path.exists(file):
+        where, text = file, read_file(file).decode("utf-8", "replace")
+    else:
+        return None
+    try:
+        return from_base64(text.removesuffix("\n"), "root key", 32)
+    except Damage as damage:
+        raise Usage(f"{where} holds no root key, which is base64 of 32 bytes ({damage.reason}).") from damage
+
+
+def verifier_keys(chosen):
+    try:
+        return [parse_vkey(text.strip()) for text in chosen.vkey]
+    except Damage as damage:
+        raise Usage(f"--vkey: {damage.reason}.") from damage
+
+
+def check_proof(chosen):
+    proof, entry, keys = read_file(chosen.proof), read_file(chosen.entry), verifier_keys(chosen)
+    bad, index, checkpoint, file = None, None, None, chosen.proof
+    try:
+        index, checkpoint = verify_proof(proof, entry, keys)
+        file = chosen.entry
+        read_canonical(entry, "the entry")
+    except Damage as damage:
+        bad = {"index": damage.index, "file": file, "offset": damage.offset, "reason": damage.reason}
+    result = {"ok": bad is None, "size": checkpoint.size if checkpoint else None,
+              "root": to_base64(checkpoint.root) if checkpoint else None, "index": index,
+              "origin": checkpoint.origin if checkpoint else None, "firstBad": bad}
+    if chosen.json:
+        print(json.dumps(result))
+    elif bad:
+        print(f"wrong: {bad['reason']}\n  in {bad['file']}" + (f", byte {bad['offset']}" if bad["offset"] is not None else ""))
+    else:
+        print(f"ok: the entry is number {index} of the {checkpoint.size} that {checkpoint.origin} has signed\n"
+              f"  root {result['root']}")
+    return OK if result["ok"] else WRONG
+
+
+def place(finding):
+    where = finding.file
+    if finding.offset is not None:
+        where += f", byte {finding.offset}"
+    if finding.index is not None:
+        where = f"entry {finding.index}" + (f" of {finding.stream}" if finding.stream else "") + f", {where}"
+    return where
+
+
+def show(directory, result):
+    for name, stream in result["streams"].items():
+        signed = f"signed up to {stream['signedSize']}" if stream["signedSize"] is not None else "not signed"
+        print(f"{name}: {stream['size']} entries ({stream['sealedSize']} in segments), {signed}\n  root {stream['root']}")
+        if stream["vkey"]:
+            print(f"  vkey {stream['vkey']}")
+    sections = result["sections"]
+    if result["keys"]:
+        print(f"{result['entries']} entries recomputed; sealed sections: {sections['matches']} match, "
+              f"{sections['erased']} erased, {sections['present']} present but unchecked, {sections['missing']} missing")
+    for note in result["notes"]:
+        print(f"note: {note}")
+    if result["ok"]:
+        print("ok")
+        return
+    first = directory.report.first
+    print(f"WRONG, first bad: {place(first)}\n  {first.reason}")
+    others = [finding for finding in directory.report.kept if finding is not first]
+    for finding in others[:SHOWN_MAX]:
+        print(f"also: {place(finding)}\n  {finding.reason}")
+    if result["findings"] - 1 > len(others[:SHOWN_MAX]):
+        print(f"and {result['findings'] - 1 - len(others[:SHOWN_MAX])} more")
+
+
+def check_data(chosen):
+    if not os.path.isdir(chosen.data):
+        raise Usage(f"{chosen.data} is no directory.")
+    vault = chosen.vault or os.path.join(chosen.data, "vault")
+    signer = chosen.signer or os.path.join(chosen.data, "signer")
+    for folder, given in ((vault, chosen.vault), (signer, chosen.signer)):
+        if given and not os.path.isdir(folder):
+            raise Usage(f"{folder} is no directory.")
+    directory = check_directory(chosen.data, vault, signer, root_key(chosen, vault), verifier_keys(chosen))
+    result = directory.result(chosen.stream)
+    if chosen.json:
+        print(json.dumps(result))
+    else:
+        show(directory, result)
+    return OK if result["ok"] else WRONG
+
+
+def main(arguments, description):
+    chosen = parse(arguments, description)
+    try:
+        return check_proof(chosen) if chosen.proof else check_data(chosen)
+    except Usage as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"{error.filename} cannot be read: {error.strerror}.", file=sys.stderr)
+        return WRONG

@@ -1,0 +1,357 @@
+"""One log: what its segments and the WAL hold, the tree over it, and what the signer signed of it."""
+import os
+
+from .catalogue import SignerState
+from .cipher import BlockCipher
+from .entry import check_entry, check_salt
+from .merkle import EMPTY_ROOT, Tree, leaf_hash
+from .note import parse_checkpoint, parse_note, to_base64, verify_note
+from .reader import Damage, sha256
+from .segment import PAGE_ROWS, HashFile, IdRun, Segment
+
+HASH_BYTES = 32
+
+
+class Stream:
+    """`shared` has keys, sections, report(file, damage, stream), progress, folder, signer_folder, vkeys, note()."""
+
+    def __init__(self, listed, data_id, shared):
+        self.listed, self.data_id, self.shared = listed, data_id, shared
+        self.name, self.tenant, self.sealed = listed.name, listed.tenant, listed.sealed_size
+        self.folder = f"streams/{self.name}"
+        self.tree, self.complete, self.tile_sound = Tree(), True, True  # complete: every leaf so far was found
+        self.entries, self.state, self.checkpoint = 0, None, None
+        self.roots = {0: EMPTY_ROOT}  # at the sizes that somebody signed
+        self.next, self.end_mark, self.wanted = None, None, set()
+        self.tail_leaves, self.overlap, self.overlap_start = bytearray(), bytearray(), 0
+        self.received, self.log_received, self.log_received_first = "", "", None
+        self.fingerprints = None
+        if shared.keys:
+            self.fingerprints = BlockCipher(shared.keys.purpose_key("id-fingerprint", self.tenant)[:16])
+
+    def report(self, file, damage):
+        self.shared.report(file, damage, self.name)
+
+    # What was signed. Read before the log, so that beside a running server the log is never behind it.
+
+    def read_signed(self):
+        if not self.listed.proofs:
+            return
+        self.read_checkpoint()
+        self.read_state()
+        if self.checkpoint and self.state:
+            self.check_checkpoint()
+        elif self.checkpoint and self.shared.vkeys:
+            self.check_signature(self.shared.vkeys)
+
+    def read_checkpoint(self):
+        path = f"{self.folder}/checkpoint"
+        try:
+            self.note = parse_note(self.shared.read(path))
+            self.checkpoint = parse_checkpoint(self.note.text)
+        except FileNotFoundError:
+            self.note = None
+        except Damage as damage:
+            self.report(path, damage)
+            self.note = None
+
+    def read_state(self):
+        path = f"{self.shared.signer_name}/{self.name}/state"
+        try:
+            with open(os.path.join(self.shared.signer_folder, self.name, "state"), "rb") as file:
+                self.state = SignerState(file.read())
+        except FileNotFoundError:
+            if self.shared.vkeys:
+                self.shared.note(f"{self.name}: no signer state; the checkpoint is held against --vkey alone")
+            elif self.sealed or self.checkpoint:
+                self.report(path, Damage("the signer's state is missing: expected it here (or give --signer DIR, or the "
+                                         "log's --vkey)"))
+            return
+        except Damage as damage:
+            self.report(path, damage)
+            return
+        if self.state.data_id != self.data_id:
+            self.report(path, Damage(f"signer state: data id {self.state.data_id.hex()}, the manifest has "
+                                     f"{self.data_id.hex()}", 104))
+        if not self.state.origin.endswith(f"/{self.name}"):
+            self.report(path, Damage(f"signer state: the origin is {self.state.origin!r}, expected one that ends in "
+                                     f"{'/' + self.name!r}", 124))
+        if self.checkpoint is None and self.note is None and self.state.size:
+            self.report(f"{self.folder}/checkpoint", Damage(
+                f"the checkpoint is missing: the signer's state says that size {self.state.size} was signed"))
+
+    def check_checkpoint(self):
+        path, origin = f"{self.folder}/checkpoint", self.state.origin
+        if self.checkpoint.origin != origin:
+            self.report(path, Damage(f"checkpoint: of {self.checkpoint.origin!r}, the signer's state has {origin!r}", 0))
+        if self.checkpoint.size > self.state.size:
+            self.report(path, Damage(f"checkpoint: size {self.checkpoint.size}, the signer's state has signed "
+                                     f"{self.state.size} at most: an older state was put back"))
+        elif self.checkpoint.size == self.state.size and self.checkpoint.root != self.state.root:
+            self.report(path, Damage(f"checkpoint: root {to_base64(self.checkpoint.root)}, the signer's state has "
+                                     f"{to_base64(self.state.root)} for size {self.state.size}"))
+        elif self.checkpoint.size < self.state.size:
+            self.shared.note(f"{self.name}: the checkpoint of size {self.checkpoint.size} is older than the last signing, "
+                             f"of size {self.state.size}")
+        self.check_signature([self.state.verifier_key()])
+        for key in self.shared.vkeys:
+            if key.name == origin and key.public_key != self.state.public_key:
+                self.report(path, Damage(f"checkpoint: signed by {self.state.verifier_key()}, expected {key}"))
+
+    def check_signature(self, keys):
+        keys = [key for key in keys if key.name == self.checkpoint.origin]
+        try:
+            if not keys:
+                raise Damage(f"checkpoint: of {self.checkpoint.origin!r}, for which no verifier key was given", 0)
+            verify_note(self.note, keys)
+        except Damage as damage:
+            self.report(f"{self.folder}/checkpoint", damage)
+
+    def signed_sizes(self):
+        return {signed.size for signed in (self.state, self.checkpoint) if signed}
+
+    # What the WAL holds.
+
+    def take_append(self, append, file, offset):
+        if self.next is None:
+            if append.first > self.sealed:
+                raise Damage(f"WAL: {self.name} begins with entry {append.first}, the segments end before entry "
+                             f"{self.sealed}", index=self.sealed)
+            self.overlap_start = append.first
+        expected = append.first if self.next is None else self.next
+        if append.first != expected:
+            raise Damage(f"WAL: an append to {self.name} begins with entry {append.first}, expected {expected}", index=expected)
+        if self.next is None and self.end_mark is not None and append.first > self.end_mark:
+            raise Damage(f"WAL: {self.name} had {self.end_mark} entries at the end mark and goes on with entry "
+                         f"{append.first}", index=self.end_mark)
+        ciphers = [BlockCipher(seed) for _, seed in append.runs]
+        which = [cipher for cipher, (count, _) in zip(ciphers, append.runs) for _ in range(count)]
+        for place, (fingerprint, data, blobs) in enumerate(append.records):
+            index = append.first + place
+            try:
+                self.take_record(index, fingerprint, data, blobs, which[place], file)
+            except Damage as damage:
+                self.report(file, Damage(damage.reason, offset, index))
+        self.next = append.first + len(append.records)
+
+    def take_record(self, index, fingerprint, data, blobs, cipher, file):
+        leaf = leaf_hash(data)
+        if index < self.sealed:
+            self.overlap += leaf + blobs_digest(blobs)
+        else:
+            self.tail_leaves += leaf
+        entry = check_entry(data, self.tenant)
+        check_salt(entry, cipher, index)
+        own = self.fingerprint(entry)
+        if own != fingerprint:
+            raise Damage(f"WAL: the fingerprint of the entry is {fingerprint:016x}, its id gives {own:016x}")
+        if entry["receivedAt"] < self.log_received:
+            raise Damage(f"receivedAt is {entry['receivedAt']}, the entry before has {self.log_received}: it never decreases")
+        self.log_received = entry["receivedAt"]
+        if index == self.sealed:
+            self.log_received_first = entry["receivedAt"]
+        if index >= self.sealed:
+            self.take_sections(entry, blobs, index, file)
+            self.entries += 1
+
+    def take_end(self, size, file, offset):
+        if self.next is not None and size != self.next:
+            raise Damage(f"WAL: the end mark says that {self.name} has {size} entries, the frames before it give {self.next}",
+                         index=min(size, self.next))
+        self.end_mark = size
+
+    # What the segments hold.
+
+    def walk(self):
+        self.wanted = self.signed_sizes()
+        for listed in self.listed.segments:
+            self.walk_segment(listed)
+        self.check_frontier()
+        if self.complete and self.tail_leaves:
+            self.check_border()
+            for at in range(0, len(self.tail_leaves), HASH_BYTES):
+                self.push(bytes(self.tail_leaves[at:at + HASH_BYTES]))
+        size = max(self.sealed, self.next or 0)
+        if self.shared.keys and self.end_mark is not None and size < self.end_mark:
+            self.report("wal", Damage(f"the log of {self.name} has {size} entries, its last end mark says "
+                                      f"{self.end_mark}", index=size))
+        if self.listed.proofs:
+            self.check_signed(size)
+
+    def push(self, leaf):
+        self.tree.append(leaf)
+        if self.tree.size in self.wanted:
+            self.roots[self.tree.size] = self.tree.root()
+
+    def load(self, listed, suffix, make):
+        path = f"{self.folder}/{listed.name(suffix)}"
+        try:
+            return make(self.shared.path(path))
+        except FileNotFoundError:
+            self.report(path, Damage(f"{listed.name(suffix)} is missing: the manifest lists it"))
+        except Damage as damage:
+            self.report(path, damage)
+        return None
+
+    def walk_segment(self, listed):
+        segment = self.load(listed, "seg", lambda path: self.open_segment(path, listed))
+        hashes = self.load(listed, "hashes", lambda path: HashFile(read_whole(path), listed))
+        run = self.load(listed, "ids", lambda path: IdRun(read_whole(path), listed))
+        pairs = []
+        for first_row in range(0, listed.end - listed.first, PAGE_ROWS):
+            rows = min(PAGE_ROWS, listed.end - listed.first - first_row)
+            leaves = self.read_rows(segment, first_row // PAGE_ROWS, pairs) if segment else None
+            self.join_page(listed, hashes, first_row, rows, leaves)
+            self.shared.progress.step(rows)
+        if run and self.shared.keys and len(pairs) == listed.end - listed.first:
+            self.compare_run(listed, run, pairs)
+
+    def open_segment(self, path, listed):
+        segment = Segment(path, listed, self.name, self.data_id)
+        if self.shared.keys:
+            segment.open_key(self.shared.keys)
+        return segment
+
+    def read_rows(self, segment, number, pairs):
+        """Leaf hashes of a page, from its entries; None where they could not be read."""
+        chunk = segment.pages[number]
+        sections = segment.sections.get(chunk.first_row)
+        path = f"{self.folder}/{segment.listed.name('seg')}"
+        try:
+            with open(segment.path, "rb") as file:
+                page_data = segment.read_chunk(file, chunk)
+                section_data = segment.read_chunk(file, sections) if sections else None
+            if not self.shared.keys:
+                return None
+            entries, salted = segment.read_page(segment.open_chunk(chunk, page_data), chunk)
+            blobs = [[]] * chunk.rows
+            if sections:
+                blobs = segment.read_sections(segment.open_chunk(sections, section_data), chunk.rows)
+        except Damage as damage:
+            if damage.index is None:
+                damage = Damage(damage.reason, chunk.offset, segment.listed.first + chunk.first_row)
+            self.report(path, damage)
+            return None
+        leaves = []
+        for row, data in enumerate(entries):
+            index = segment.listed.first + chunk.first_row + row
+            leaves.append(leaf_hash(data))
+            self.compare_overlap(index, leaves[-1], blobs[row], path)
+            try:
+                fingerprint = self.check_row(index, data, blobs[row], row in salted, path)
+                pairs.append(fingerprint << 32 | chunk.first_row + row)
+                self.entries += 1
+            except Damage as damage:
+                self.report(path, Damage(damage.reason, chunk.offset, index))
+        return leaves
+
+    def check_row(self, index, data, blobs, salted, path):
+        """Gives the fingerprint."""
+        entry = check_entry(data, self.tenant)
+        if not salted:
+            raise Damage("the entry's salt is not kept as the derived one, so it was not derived from a seed")
+        if entry["receivedAt"] < self.received:
+            raise Damage(f"receivedAt is {entry['receivedAt']}, the entry before has {self.received}: it never decreases")
+        self.received = entry["receivedAt"]
+        self.take_sections(entry, blobs, index, path)
+        return self.fingerprint(entry)
+
+    def take_sections(self, entry, blobs, index, file):
+        if index in self.shared.keys.erased_by and self.listed.stream == "audit":
+            self.shared.sections.note_erasure(entry, index)
+        self.shared.sections.check(entry, blobs, self.name, index, file)
+
+    def fingerprint(self, entry):
+        return int.from_bytes(self.fingerprints.encrypt(bytes.fromhex(entry["id"].replace("-", "")))[:8], "little")
+
+    def compare_overlap(self, index, leaf, blobs, path):
+        if self.next is None or not self.overlap_start <= index < self.next:
+            return
+        place = (index - self.overlap_start) * 2 * HASH_BYTES
+        mine = bytes(self.overlap[place:place + 2 * HASH_BYTES])
+        if mine and mine != leaf + blobs_digest(blobs):
+            self.report(path, Damage("the segment and the WAL hold different bytes for this entry", index=index))
+
+    def join_page(self, listed, hashes, first_row, rows, leaves):
+        """Compares the leaves of a page with the hash file, and the tile roots; grows the tree."""
+        path = f"{self.folder}/{listed.name('hashes')}"
+        if leaves is None and hashes is None:
+            self.complete = False
+        if not self.complete:
+            return
+        for row in range(first_row, first_row + rows):
+            leaf = leaves[row - first_row] if leaves else hashes.leaf(row)
+            if hashes and leaf != hashes.leaf(row):
+                self.tile_sound = False
+                self.report(path, Damage(f"hash file: the leaf hash is {hashes.leaf(row).hex()}, the entry gives "
+                                         f"{leaf.hex()}", HashFile.leaf_offset(row), listed.first + row))
+            self.push(leaf)
+            if self.tree.size % PAGE_ROWS == 0:
+                self.check_tile(path, listed, hashes)
+
+    def check_tile(self, path, listed, hashes):
+        """A tile that holds a wrong leaf has a wrong root as well, which says nothing new."""
+        sound, self.tile_sound = self.tile_sound, True
+        if hashes is None or not sound:
+            return
+        place = HASH_BYTES * (self.tree.size // PAGE_ROWS - listed.first // PAGE_ROWS - 1)
+        found = hashes.tiles[place:place + HASH_BYTES]
+        if found != self.tree.tile:
+            self.report(path, Damage(f"hash file: the root of the tile that ends at {self.tree.size} is {found.hex()}, its "
+                                     f"leaves give {self.tree.tile.hex()}", hashes.tiles_offset + place,
+                                     self.tree.size - PAGE_ROWS))
+
+    def compare_run(self, listed, run, pairs):
+        pairs.sort()
+        for place, (found, expected) in enumerate(zip(run.pairs, pairs)):
+            if found != expected:
+                row = expected & 0xFFFFFFFF
+                self.report(f"{self.folder}/{listed.name('ids')}", Damage(
+                    f"id run: {found >> 32:016x} of row {found & 0xFFFFFFFF}, the entries give {expected >> 32:016x} of row "
+                    f"{row}", 64 + 12 * place, listed.first + row))
+                return
+
+    def check_frontier(self):
+        if self.complete and self.tree.frontier != self.listed.frontier:
+            self.report("manifest", Damage(f"manifest: the frontier of {self.name} is not that of its {self.sealed} sealed entries"))
+
+    def check_border(self):
+        first = self.log_received_first
+        if first is not None and first < self.received:
+            self.report("wal", Damage(f"receivedAt is {first}, the entry before has {self.received}: it never decreases",
+                                      index=self.sealed))
+
+    # Both against what was signed.
+
+    def check_signed(self, size):
+        signed = []
+        if self.state:
+            signed.append((f"{self.shared.signer_name}/{self.name}/state", "signer state", self.state))
+        if self.checkpoint:
+            signed.append((f"{self.folder}/checkpoint", "checkpoint", self.checkpoint))
+        for path, what, head in signed:
+            if head.size > size and self.shared.keys and self.shared.log_whole:
+                self.report(path, Damage(f"{what}: size {head.size} was signed, the log has {size} entries", index=size))
+            elif head.size > self.tree.size or not self.complete:
+                if head.size not in self.roots:
+                    self.shared.note(f"{self.name}: the root at the signed size {head.size} was not recomputed: "
+                                     f"{self.tree.size} leaf hashes could be read")
+            if head.size in self.roots and self.roots[head.size] != head.root:
+                self.report(path, Damage(f"{what}: root {to_base64(head.root)} for size {head.size}, the entries give "
+                                         f"{to_base64(self.roots[head.size])}"))
+
+    def summary(self):
+        signed = self.checkpoint or self.state
+        return {"size": max(self.sealed, self.next or 0), "root": to_base64(self.tree.root()) if self.complete else None,
+                "sealedSize": self.sealed, "signedSize": signed.size if signed else None,
+                "signedRoot": to_base64(signed.root) if signed else None,
+                "vkey": str(self.state.verifier_key()) if self.state else None, "entries": self.entries}
+
+
+def blobs_digest(blobs):
+    return sha256(*[piece for blob in blobs for piece in (len(blob).to_bytes(8, "little"), blob)])
+
+
+def read_whole(path):
+    with open(path, "rb") as file:
+        return file.read()
