@@ -47,6 +47,10 @@ def sized(data):
     return varint(len(data)) + data
 
 
+def sized32(data):
+    return struct.pack("<I", len(data)) + data
+
+
 def gcm(key, nonce, aad, plain):
     return AESGCM(key).encrypt(nonce, plain, aad)
 
@@ -106,7 +110,7 @@ class Writer:
         self.data_id, self.retention = self.random.randbytes(16), self.random.randbytes(32)
         self.owners = {self.random.randbytes(16): self.random.randbytes(32) for _ in range(3)}
         self.lost = self.random.randbytes(16), self.random.randbytes(32)
-        self.erased_by = 200
+        self.erased_by, self.erased_tenant = 200, TENANT
         self.files = {}
 
     def wrapped(self, key, context):
@@ -161,8 +165,6 @@ class Writer:
                        "salt": text64(salt_of(seed, index)), "context": {"n": index}}
             if index % 3 == 0:
                 members["sourceId"] = f"user-{index}"
-            if index == self.erased_by:
-                members["detail"] = {"refs": [text64(self.lost[0])]}
             sealed = self.sections(index, entry_id, mac) if stream == "audit" else []
             if sealed:
                 members["sealed"] = [reference for reference, _ in sealed]
@@ -232,7 +234,7 @@ class Writer:
             columns, rest = self.page(page)
             packed = zstandard.ZstdCompressor().compress(columns)
             plains = [(1, struct.pack("<II", len(columns), len(packed)) + packed + struct.pack("<I", len(rest))
-                       + zstandard.ZstdCompressor().compress(rest))]
+                       + sized32(zstandard.ZstdCompressor().compress(rest)))]
             if any(record.blobs for record in page):
                 plains.append((2, b"".join(varint(len(r.blobs)) + b"".join(map(sized, r.blobs)) for r in page)))
             for kind, plain in plains:
@@ -300,7 +302,8 @@ class Writer:
         body = head + gcm(page_key, bytes(12), head, b"".join(slots))
         self.files["vault/pages/00000000-0000000000000003.page"] = body + sha(body)
         head = b"VSTGVERA" + struct.pack("<I4x", 1) + vault_id
-        record = struct.pack("<Q", 0) + bytes(32) + hashes[-1] + struct.pack("<I4xQq", 0, self.erased_by, EPOCH_MS)
+        tenant = hmac.digest(self.hash_secret, sized32(self.erased_tenant.encode()), "sha256")
+        record = struct.pack("<Q", 0) + tenant + hashes[-1] + struct.pack("<I4xQq", 0, self.erased_by, EPOCH_MS)
         mac = hmac.digest(hkdf(self.purpose, b"", b"vestige erasure journal v1"), vault_id + sha(head) + record, "sha256")
         digest = sha(sha(head), record, mac)
         self.files["vault/erased"] = head + sha(head) + record + mac + digest

@@ -1,6 +1,5 @@
-"""A whole data directory, in this order: manifest, api-keys, vault, what was signed, WAL, streams, sealed sections,
-files that belong to nothing. The first bad thing is the one with the lowest entry index; where none has an index,
-the first in this order."""
+"""A whole data directory. The first bad thing is one that names an entry: of the first stream of the manifest, the
+lowest index. Where none names an entry, the order is that of PARTS, then of paths and offsets."""
 import os
 import re
 import sys
@@ -20,6 +19,11 @@ OUTSIDE = re.compile(r"LOCK|.*\.(tmp|open|key|log|db|db-wal|db-shm|db-journal)")
 SPARE = re.compile(r"spare-\d+\.wal")
 SEGMENT_FILE = re.compile(r"(\d{12})-(\d{12})\.(seg|hashes|ids)")
 PROGRESS_SECONDS = 0.5
+WITHOUT_KEYS = ("without keys: entries, id fingerprints and sealed sections were not checked, nor the entries that only "
+                "the WAL holds")
+PARTS = [re.compile(form) for form in (
+    r"manifest$", r"signer/.*/state$", r"streams/.*/checkpoint$", r"streams/.*\.seg$", r"streams/.*\.hashes$",
+    r"streams/.*\.ids$", r"wal\b", r"vault\b", r"api-keys$", r"")]
 
 
 class Finding:
@@ -33,26 +37,27 @@ class Finding:
 
 
 class Findings:
-    """Keeps the first bad thing for certain and the others up to a bound."""
+    """Keeps the first bad thing for certain and the others up to a bound. `streams`: names in the manifest's order."""
 
     def __init__(self):
-        self.kept, self.count, self.first, self.notes = [], 0, None, []
+        self.kept, self.count, self.first, self.notes, self.streams = [], 0, None, [], []
 
     def __call__(self, file, damage, stream=None):
         finding = Finding(file, damage, stream)
         self.count += 1
         if len(self.kept) < FINDINGS_KEPT_MAX:
             self.kept.append(finding)
-        if self.first is None or rank(finding) < rank(self.first):
+        if self.first is None or self.rank(finding) < self.rank(self.first):
             self.first = finding
+
+    def rank(self, finding):
+        stream = self.streams.index(finding.stream) if finding.index is not None and finding.stream in self.streams else 0
+        part = next(number for number, form in enumerate(PARTS) if form.match(finding.file))
+        return finding.index is None, stream, finding.index or 0, part, finding.file, finding.offset or 0
 
     def note(self, text):
         if text not in self.notes and len(self.notes) < FINDINGS_KEPT_MAX:
             self.notes.append(text)
-
-
-def rank(finding):
-    return finding.index is None, finding.index or 0
 
 
 class Progress:
@@ -99,7 +104,7 @@ class Directory:
         self.report = Findings()
         self.note = self.report.note
         self.keys, self.sections, self.manifest, self.streams = None, None, None, []
-        self.log_whole, self.log_generations = False, set()
+        self.log_whole, self.log_generations, self.last_log_file = False, set(), "wal"
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -131,17 +136,18 @@ class Directory:
 
     def check_vault(self):
         if not os.path.isdir(self.vault_folder):
-            self.report("vault", Damage("the vault is missing: expected it here (or give --vault DIR)"))
+            self.note("there is no vault's directory, so it was not checked (give --vault DIR)")
+            self.note(WITHOUT_KEYS)
             return
         keys = vault.Keys(self.vault_folder, self.root_key)
         keys.load(VaultReport(self.report))
         if keys.available():
             self.keys, self.sections = keys, Sections(keys)
         else:
-            self.note("without keys: entries, id fingerprints and sealed sections were not checked, nor the entries that "
-                      "only the WAL holds")
+            self.note(WITHOUT_KEYS)
 
     def check_trail(self):
+        self.report.streams = [listed.name for listed in self.manifest.streams]
         self.streams = [Stream(listed, self.manifest.data_id, self) for listed in self.manifest.streams]
         for stream in self.streams:
             stream.read_signed()
@@ -149,7 +155,7 @@ class Directory:
         self.progress.phase("write-ahead log", "bytes")
         log = Log(self.path("wal"), self.manifest.data_id, self.keys, self.report_wal, self, self.progress)
         self.log_whole = log.walk(self.manifest.wal_generation)
-        self.log_generations = log.walked
+        self.log_generations, self.last_log_file = log.walked, log.last_file
         for stream in self.streams:
             self.progress.phase(stream.name, "sealed entries", stream.sealed)
             stream.walk()
@@ -175,7 +181,7 @@ class Directory:
 
     def end(self, sizes, name, offset):
         for number, size in sizes.items():
-            self.stream_numbered(number).take_end(size, f"wal/{name}", offset)
+            self.stream_numbered(number).take_end(size)
 
     # Files.
 
@@ -217,7 +223,7 @@ class Directory:
             return False
         if any(last == segment.name(match[3]) for segment in stream.listed.segments):
             return True
-        if int(match[1]) == stream.sealed:
+        if int(match[1]) >= stream.sealed:
             self.note(f"{name} is a left-over: a segment that the manifest does not list yet")
             return True
         return False

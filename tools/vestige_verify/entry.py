@@ -8,7 +8,7 @@ from .merkle import leaf_hash, root_of
 from .note import from_base64, to_base64
 from .reader import Damage, Reader
 
-REF_BYTES, REF_TEXT_LENGTH = 16, 24
+REF_BYTES = 16
 PLAIN_BYTES_MAX = 64 * 1024 * 1024
 BLOB_VERSION = 1
 ONE, ANY, ALL = 0, 1, 2
@@ -16,7 +16,7 @@ FORMS = {"ref": ONE, "any": ANY, "all": ALL}
 REFS_MAX = 255
 TEXTS = ("action", "kind", "tenant")
 MEMBERS = {"action", "changes", "context", "detail", "discarded", "id", "kind", "lossless", "mac", "receivedAt", "salt",
-           "schema", "sealed", "sourceEntityMeta", "sourceId", "sourceType", "targetEntityMeta", "targetId",
+           "schema", "sealed", "sourceEntityMeta", "sourceId", "sourceType", "subject", "targetEntityMeta", "targetId",
            "targetType", "tenant", "time", "v"}
 
 
@@ -106,23 +106,15 @@ class Blob:
 
 
 class Sections:
-    """Decrypts sealed sections and counts their verdicts. Sections whose owner has no key wait until all entries
-    were seen: an erasure may stand further on."""
+    """Decrypts sealed sections and counts their verdicts. Sections whose owner has no key wait until all entries were
+    seen: the vault forgets which ref an erased person had, so a tenant's refs without a key are counted and may be
+    as many as there were erasures."""
 
     def __init__(self, keys):
         self.keys = keys
         self.counts = {"matches": 0, "present": 0, "erased": 0, "missing": 0}
-        self.waiting = []  # (stream, index, file, place, form, refs without a key)
-        self.named_by_erasure = {}  # ref -> index of the entry
-
-    def note_erasure(self, entry, index):
-        """An erasure's entry names the refs whose keys it destroyed."""
-        for text in strings_in(entry.get("detail")):
-            if len(text) == REF_TEXT_LENGTH:
-                try:
-                    self.named_by_erasure.setdefault(from_base64(text, "a ref", REF_BYTES), index)
-                except Damage:
-                    continue
+        self.waiting = {}  # tenant -> list of (stream, index, file, place)
+        self.gone = {}  # tenant -> refs without a key
 
     def check(self, entry, blobs, stream, index, file):
         references = entry.get("sealed", [])
@@ -133,8 +125,9 @@ class Sections:
         for place, (value, data) in enumerate(zip(references, blobs)):
             reference = Reference(value, place)
             if not self.check_one(entry, reference, data, stream, place):
-                lost = [ref for ref in reference.refs if self.keys.key_of(ref) is None]
-                self.waiting.append((stream, index, file, place, reference.form, lost))
+                self.waiting.setdefault(entry["tenant"], []).append((stream, index, file, place))
+                self.gone.setdefault(entry["tenant"], set()).update(
+                    ref for ref in reference.refs if self.keys.key_of(ref) is None)
 
     def check_one(self, entry, reference, data, stream, place):
         """Whether the section matches; False if no key of its owners is there."""
@@ -144,9 +137,13 @@ class Sections:
             raise Damage(f"{what}: the stored form {blob.form} with {len(blob.wrapped)} content keys is not that of the "
                          f"entry, {reference.form} with {len(reference.refs)} refs")
         material = self.owner_material(reference, blob, what)
-        retention = self.keys.retention_key(*blob.retention)
-        if material is None or retention is None:
+        if material is None:
             return False
+        retention = self.keys.retention_key(*blob.retention)
+        if retention is None:
+            self.counts["missing"] += 1
+            raise Damage(f"{what} is missing without authority: the key of class {blob.retention[0]} and month "
+                         f"{blob.retention[1]} is not in the vault")
         derived = hkdf(material + retention, blob.fresh, b"vestige section v1", 48)
         name = stream.encode()
         associated = (b"vestige section v1" + bytes_of_varint(len(name)) + name + bytes.fromhex(entry["id"].replace("-", ""))
@@ -179,21 +176,16 @@ class Sections:
         return None
 
     def decide(self, report):
-        """The verdict of every section that waits. report(stream, index, file, reason) takes what is wrong."""
-        for stream, index, file, place, form, lost in self.waiting:
-            by = [self.named_by_erasure.get(ref) for ref in lost]
-            erased = [entry for entry in by if entry is not None]
-            if not self.keys.complete:
-                self.counts["present"] += 1
-            elif erased and (form != ALL or len(erased) == len(lost)):
-                self.counts["erased"] += 1
-            else:
-                self.counts["missing"] += 1
-                whose = (f"the owner {to_base64(lost[by.index(None)])} has no key in the vault" if None in by else
-                         "the key of its retention class and month is not in the vault")
-                report(stream, index, file, f"section {place} of the entry is missing without authority: {whose}, and "
-                                            "no erasure in the trail names it")
-        self.waiting = []
+        """The verdict of every section that waits. report(stream, index, file, reason) takes the first that is wrong."""
+        for tenant, waiting in self.waiting.items():
+            gone, erasures = len(self.gone[tenant]), self.keys.erasures_of(tenant)
+            verdict = "present" if not self.keys.complete else "erased" if gone <= erasures else "missing"
+            self.counts[verdict] += len(waiting)
+            if verdict == "missing":
+                stream, index, file, place = min(waiting)
+                report(stream, index, file, f"section {place} of the entry is missing without authority: {gone} owners of "
+                                            f"tenant {tenant} have no key in the vault, and {erasures} were erased")
+        self.waiting = {}
 
 
 def bytes_of_varint(value):
@@ -216,14 +208,3 @@ def section_root(pairs, seed, what):
         path, salt = pair[0].encode(), salts[16 * number:16 * number + 16]
         leaves.append(leaf_hash(salt + struct.pack("<I", len(path)) + path + canonical(pair[1])))
     return root_of(leaves)
-
-
-def strings_in(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from strings_in(member)
-    elif isinstance(value, list):
-        for element in value:
-            yield from strings_in(element)

@@ -105,7 +105,7 @@ class Segment:
         reader.reserved(reader.left())
 
     def read_table(self, table, table_offset):
-        self.pages, self.sections, at = [], {}, HEADER_BYTES
+        self.pages, self.sections, at, rows = [], {}, HEADER_BYTES, 0
         for number in range(len(table) // TABLE_ROW_BYTES):
             place = table_offset + number * TABLE_ROW_BYTES
             chunk = Chunk(number, table[number * TABLE_ROW_BYTES:(number + 1) * TABLE_ROW_BYTES])
@@ -115,26 +115,21 @@ class Segment:
                 raise Damage(f"segment: chunk {number} is at {chunk.offset}, the one before ends at {at}", place + 16)
             at += chunk.length
             if chunk.kind == PAGE:
-                expected = len(self.pages) * PAGE_ROWS
-                rows = min(PAGE_ROWS, self.rows - expected)
-                if (chunk.first_row, chunk.rows) != (expected, rows) or rows < 1:
-                    raise Damage(f"segment: page {len(self.pages)} has {chunk.rows} rows from {chunk.first_row}, expected "
-                                 f"{max(rows, 0)} from {expected}", place + 4)
+                if chunk.first_row != rows or not 1 <= chunk.rows <= PAGE_ROWS:
+                    raise Damage(f"segment: page {len(self.pages)} has {chunk.rows} rows from {chunk.first_row}, expected 1 "
+                                 f"to {PAGE_ROWS} from {rows}", place + 4)
                 self.pages.append(chunk)
-            elif chunk.kind == SECTIONS and chunk.first_row not in self.sections:
+                rows += chunk.rows
+            elif chunk.kind == SECTIONS and self.pages and chunk.first_row not in self.sections and (
+                    chunk.first_row, chunk.rows) == (self.pages[-1].first_row, self.pages[-1].rows):
                 self.sections[chunk.first_row] = chunk
             else:
-                raise Damage(f"segment: chunk {number} of type {chunk.kind} from row {chunk.first_row} is unknown or "
-                             "there twice", place)
+                raise Damage(f"segment: chunk {number} of type {chunk.kind} from row {chunk.first_row} is neither a page nor "
+                             "the sections of the page before it", place)
         if at != table_offset:
             raise Damage(f"segment: the chunks end at {at}, the table begins at {table_offset}", at)
-        if sum(page.rows for page in self.pages) != self.rows:
-            raise Damage(f"segment: its pages hold {sum(page.rows for page in self.pages)} rows, expected {self.rows}",
-                         table_offset)
-        rows_of = {page.first_row: page.rows for page in self.pages}
-        for chunk in self.sections.values():
-            if rows_of.get(chunk.first_row) != chunk.rows:
-                raise Damage(f"segment: sections of {chunk.rows} rows from {chunk.first_row} belong to no page", table_offset)
+        if rows != self.rows:
+            raise Damage(f"segment: its pages hold {rows} rows, expected {self.rows}", table_offset)
 
     def open_key(self, keys):
         self.key = keys.unwrap(self.wrapped_key, b"segment " + self.file_id)
@@ -166,23 +161,22 @@ class Segment:
         reader.end()
         return found
 
+    @staticmethod
+    def unpack(reader, what):
+        raw_length = reader.u32("raw length")
+        if raw_length > RAW_BYTES_MAX:
+            raise reader.damage(f"a raw length of {raw_length} bytes, at most {RAW_BYTES_MAX}")
+        return unpack_zstd(reader.take(reader.u32("compressed length")), raw_length, what)
+
     def read_page(self, plain, chunk):
         """The entries of a page, and the rows whose salt is the derived one."""
         reader = Reader(plain, what="page chunk")
-        raw_length = limited(reader.u32("raw length"), reader)
-        columns = unpack_zstd(reader.take(reader.u32("compressed length")), raw_length, "columns of the page")
-        raw_length = limited(reader.u32("raw length"), reader)
-        rest = unpack_zstd(reader.take(reader.left()), raw_length, "rest of the page")
+        columns, rest = self.unpack(reader, "columns of the page"), self.unpack(reader, "rest of the page")
+        reader.end()
         page = Page(Reader(columns, what="columns of the page"), self.columns, self.listed.first + chunk.first_row)
         if page.rows != chunk.rows:
             raise Damage(f"columns of the page: {page.rows} rows, the table says {chunk.rows}")
         return page.entries(Reader(rest, what="rest of the page")), page.salted
-
-
-def limited(length, reader):
-    if length > RAW_BYTES_MAX:
-        raise reader.damage(f"a raw length of {length} bytes, at most {RAW_BYTES_MAX}")
-    return length
 
 
 class Page:
@@ -200,8 +194,8 @@ class Page:
         self.shapes = [shapes[number] for number in numbers]
         for shape in shapes:
             own = [number for number in shape if number != REST]
-            if any(number >= len(columns) for number in own) or len(set(own)) != len(own):
-                raise reader.damage(f"the shape {shape.hex()} names a column that is not in the schema, or one twice")
+            if any(number >= len(columns) for number in own) or own != sorted(set(own)) or bytes([REST, REST]) in shape:
+                raise reader.damage(f"the shape {shape.hex()} is not columns of the schema in order, with single runs between")
         self.runs = [[reader.varint("the length of a run") for _ in range(shape.count(REST))] for shape in self.shapes]
         self.salted = set()  # rows whose salt is the derived one
         self.values = []  # per column: row -> the characters between the quotes
@@ -316,14 +310,19 @@ def time_text(ms):
 
 
 class HashFile:
-    """Leaf hashes and tile roots of one segment."""
+    """Leaf hashes and tile roots of one segment. `fault`: its digest is wrong, but the rest could be read, so that the
+    entries tell which leaf is."""
 
     def __init__(self, data, listed):
         what = "hash file"
         check_length(data, listed.files["hashes"].size, what)
-        body = check_digest(data, what)
-        check_listed_digest(data, listed.files["hashes"], what)
-        reader = Reader(body, 0, what)
+        self.fault = None
+        try:
+            check_digest(data, what)
+            check_listed_digest(data, listed.files["hashes"], what)
+        except Damage as damage:
+            self.fault = damage
+        reader = Reader(data[:-32], 0, what)
         reader.expect(b"VSTGHSH1", "the magic")
         read_range(reader, listed)
         tiles = reader.u64("the number of tile roots")

@@ -10,6 +10,7 @@ from .reader import Damage, sha256
 from .segment import PAGE_ROWS, HashFile, IdRun, Segment
 
 HASH_BYTES = 32
+COUNTER_AFTER_FIRST_SIGNATURE = 2  # a crash may come between it and the first checkpoint, and not later
 
 
 class Stream:
@@ -24,6 +25,8 @@ class Stream:
         self.roots = {0: EMPTY_ROOT}  # at the sizes that somebody signed
         self.next, self.end_mark, self.wanted = None, None, set()
         self.tail_leaves, self.overlap, self.overlap_start = bytearray(), bytearray(), 0
+        self.overlap_places = []  # (first index, file, offset) of appends that begin below the sealed size
+        self.border = None  # (file, offset) of the append with the first entry that no segment holds
         self.received, self.log_received, self.log_received_first = "", "", None
         self.fingerprints = None
         if shared.keys:
@@ -63,6 +66,9 @@ class Stream:
         except FileNotFoundError:
             if self.shared.vkeys:
                 self.shared.note(f"{self.name}: no signer state; the checkpoint is held against --vkey alone")
+            elif not os.path.isdir(self.shared.signer_folder):
+                self.shared.note(f"{self.name}: there is no signer's directory, so the checkpoint's signature was not checked "
+                                 "(give --signer DIR or --vkey KEY)")
             elif self.sealed or self.checkpoint:
                 self.report(path, Damage("the signer's state is missing: expected it here (or give --signer DIR, or the "
                                          "log's --vkey)"))
@@ -76,7 +82,7 @@ class Stream:
         if not self.state.origin.endswith(f"/{self.name}"):
             self.report(path, Damage(f"signer state: the origin is {self.state.origin!r}, expected one that ends in "
                                      f"{'/' + self.name!r}", 124))
-        if self.checkpoint is None and self.note is None and self.state.size:
+        if self.checkpoint is None and self.note is None and self.state.counter > COUNTER_AFTER_FIRST_SIGNATURE:
             self.report(f"{self.folder}/checkpoint", Damage(
                 f"the checkpoint is missing: the signer's state says that size {self.state.size} was signed"))
 
@@ -121,10 +127,11 @@ class Stream:
         expected = append.first if self.next is None else self.next
         if append.first != expected:
             raise Damage(f"WAL: an append to {self.name} begins with entry {append.first}, expected {expected}", index=expected)
-        if self.next is None and self.end_mark is not None and append.first > self.end_mark:
-            raise Damage(f"WAL: {self.name} had {self.end_mark} entries at the end mark and goes on with entry "
-                         f"{append.first}", index=self.end_mark)
         ciphers = [BlockCipher(seed) for _, seed in append.runs]
+        if append.first <= self.sealed:
+            self.border = file, offset
+        if append.first < self.sealed:
+            self.overlap_places.append((append.first, file, offset))
         which = [cipher for cipher, (count, _) in zip(ciphers, append.runs) for _ in range(count)]
         for place, (fingerprint, data, blobs) in enumerate(append.records):
             index = append.first + place
@@ -154,11 +161,11 @@ class Stream:
             self.take_sections(entry, blobs, index, file)
             self.entries += 1
 
-    def take_end(self, size, file, offset):
+    def take_end(self, size):
+        self.end_mark = size
         if self.next is not None and size != self.next:
             raise Damage(f"WAL: the end mark says that {self.name} has {size} entries, the frames before it give {self.next}",
                          index=min(size, self.next))
-        self.end_mark = size
 
     # What the segments hold.
 
@@ -172,11 +179,20 @@ class Stream:
             for at in range(0, len(self.tail_leaves), HASH_BYTES):
                 self.push(bytes(self.tail_leaves[at:at + HASH_BYTES]))
         size = max(self.sealed, self.next or 0)
-        if self.shared.keys and self.end_mark is not None and size < self.end_mark:
-            self.report("wal", Damage(f"the log of {self.name} has {size} entries, its last end mark says "
-                                      f"{self.end_mark}", index=size))
+        if self.shared.log_whole:
+            self.check_reach(size)
         if self.listed.proofs:
             self.check_signed(size)
+
+    def check_reach(self, size):
+        """The log may not end before what it is known to have held."""
+        if self.end_mark is not None and size < self.end_mark:
+            self.report(self.shared.last_log_file, Damage(
+                f"WAL: {self.name} has {size} entries, the last end mark says {self.end_mark}", index=size))
+        if self.next is not None and self.next < self.sealed:
+            self.report(self.shared.last_log_file, Damage(
+                f"WAL: it ends before entry {self.next} of {self.name}, and segments hold entries up to {self.sealed}, "
+                "which were in it before", index=self.next))
 
     def push(self, leaf):
         self.tree.append(leaf)
@@ -196,13 +212,15 @@ class Stream:
     def walk_segment(self, listed):
         segment = self.load(listed, "seg", lambda path: self.open_segment(path, listed))
         hashes = self.load(listed, "hashes", lambda path: HashFile(read_whole(path), listed))
+        if hashes and hashes.fault:
+            self.report(f"{self.folder}/{listed.name('hashes')}", hashes.fault)
         run = self.load(listed, "ids", lambda path: IdRun(read_whole(path), listed))
         pairs = []
-        for first_row in range(0, listed.end - listed.first, PAGE_ROWS):
-            rows = min(PAGE_ROWS, listed.end - listed.first - first_row)
-            leaves = self.read_rows(segment, first_row // PAGE_ROWS, pairs) if segment else None
-            self.join_page(listed, hashes, first_row, rows, leaves)
-            self.shared.progress.step(rows)
+        for chunk in segment.pages if segment else []:
+            self.join_page(listed, hashes, chunk, self.read_rows(segment, chunk, pairs))
+            self.shared.progress.step(chunk.rows)
+        if segment is None:
+            self.join_page(listed, hashes, AllRows(listed), None)
         if run and self.shared.keys and len(pairs) == listed.end - listed.first:
             self.compare_run(listed, run, pairs)
 
@@ -212,9 +230,8 @@ class Stream:
             segment.open_key(self.shared.keys)
         return segment
 
-    def read_rows(self, segment, number, pairs):
+    def read_rows(self, segment, chunk, pairs):
         """Leaf hashes of a page, from its entries; None where they could not be read."""
-        chunk = segment.pages[number]
         sections = segment.sections.get(chunk.first_row)
         path = f"{self.folder}/{segment.listed.name('seg')}"
         try:
@@ -236,7 +253,7 @@ class Stream:
         for row, data in enumerate(entries):
             index = segment.listed.first + chunk.first_row + row
             leaves.append(leaf_hash(data))
-            self.compare_overlap(index, leaves[-1], blobs[row], path)
+            self.compare_overlap(index, leaves[-1], blobs[row])
             try:
                 fingerprint = self.check_row(index, data, blobs[row], row in salted, path)
                 pairs.append(fingerprint << 32 | chunk.first_row + row)
@@ -257,34 +274,36 @@ class Stream:
         return self.fingerprint(entry)
 
     def take_sections(self, entry, blobs, index, file):
-        if index in self.shared.keys.erased_by and self.listed.stream == "audit":
-            self.shared.sections.note_erasure(entry, index)
         self.shared.sections.check(entry, blobs, self.name, index, file)
 
     def fingerprint(self, entry):
         return int.from_bytes(self.fingerprints.encrypt(bytes.fromhex(entry["id"].replace("-", "")))[:8], "little")
 
-    def compare_overlap(self, index, leaf, blobs, path):
+    def compare_overlap(self, index, leaf, blobs):
         if self.next is None or not self.overlap_start <= index < self.next:
             return
         place = (index - self.overlap_start) * 2 * HASH_BYTES
         mine = bytes(self.overlap[place:place + 2 * HASH_BYTES])
         if mine and mine != leaf + blobs_digest(blobs):
-            self.report(path, Damage("the segment and the WAL hold different bytes for this entry", index=index))
+            _, file, offset = max(place for place in self.overlap_places if place[0] <= index)
+            self.report(file, Damage("the segment and the WAL hold different bytes for this entry", offset, index))
 
-    def join_page(self, listed, hashes, first_row, rows, leaves):
+    def join_page(self, listed, hashes, chunk, leaves):
         """Compares the leaves of a page with the hash file, and the tile roots; grows the tree."""
-        path = f"{self.folder}/{listed.name('hashes')}"
-        if leaves is None and hashes is None:
+        path, first_row = f"{self.folder}/{listed.name('hashes')}", chunk.first_row
+        if leaves is None and (hashes is None or hashes.fault):
             self.complete = False
         if not self.complete:
             return
-        for row in range(first_row, first_row + rows):
+        for row in range(first_row, first_row + chunk.rows):
             leaf = leaves[row - first_row] if leaves else hashes.leaf(row)
             if hashes and leaf != hashes.leaf(row):
                 self.tile_sound = False
-                self.report(path, Damage(f"hash file: the leaf hash is {hashes.leaf(row).hex()}, the entry gives "
-                                         f"{leaf.hex()}", HashFile.leaf_offset(row), listed.first + row))
+                file, offset = path, HashFile.leaf_offset(row)
+                if not hashes.fault:  # it is the one that the manifest lists, so the segment is wrong
+                    file, offset = f"{self.folder}/{listed.name('seg')}", chunk.offset
+                self.report(file, Damage(f"the hash file has the leaf hash {hashes.leaf(row).hex()}, the entry gives "
+                                         f"{leaf.hex()}", offset, listed.first + row))
             self.push(leaf)
             if self.tree.size % PAGE_ROWS == 0:
                 self.check_tile(path, listed, hashes)
@@ -292,14 +311,13 @@ class Stream:
     def check_tile(self, path, listed, hashes):
         """A tile that holds a wrong leaf has a wrong root as well, which says nothing new."""
         sound, self.tile_sound = self.tile_sound, True
-        if hashes is None or not sound:
+        if hashes is None or hashes.fault or not sound:
             return
         place = HASH_BYTES * (self.tree.size // PAGE_ROWS - listed.first // PAGE_ROWS - 1)
         found = hashes.tiles[place:place + HASH_BYTES]
         if found != self.tree.tile:
             self.report(path, Damage(f"hash file: the root of the tile that ends at {self.tree.size} is {found.hex()}, its "
-                                     f"leaves give {self.tree.tile.hex()}", hashes.tiles_offset + place,
-                                     self.tree.size - PAGE_ROWS))
+                                     f"leaves give {self.tree.tile.hex()}", hashes.tiles_offset + place))
 
     def compare_run(self, listed, run, pairs):
         pairs.sort()
@@ -318,8 +336,9 @@ class Stream:
     def check_border(self):
         first = self.log_received_first
         if first is not None and first < self.received:
-            self.report("wal", Damage(f"receivedAt is {first}, the entry before has {self.received}: it never decreases",
-                                      index=self.sealed))
+            file, offset = self.border
+            self.report(file, Damage(f"receivedAt is {first}, the entry before has {self.received}: it never decreases",
+                                     offset, self.sealed))
 
     # Both against what was signed.
 
@@ -331,7 +350,8 @@ class Stream:
             signed.append((f"{self.folder}/checkpoint", "checkpoint", self.checkpoint))
         for path, what, head in signed:
             if head.size > size and self.shared.keys and self.shared.log_whole:
-                self.report(path, Damage(f"{what}: size {head.size} was signed, the log has {size} entries", index=size))
+                self.report(self.shared.last_log_file, Damage(
+                    f"{what}: {head.size} entries of {self.name} were signed, and {size} are there", index=size))
             elif head.size > self.tree.size or not self.complete:
                 if head.size not in self.roots:
                     self.shared.note(f"{self.name}: the root at the signed size {head.size} was not recomputed: "
@@ -346,6 +366,13 @@ class Stream:
                 "sealedSize": self.sealed, "signedSize": signed.size if signed else None,
                 "signedRoot": to_base64(signed.root) if signed else None,
                 "vkey": str(self.state.verifier_key()) if self.state else None, "entries": self.entries}
+
+
+class AllRows:
+    """Stands for the pages of a segment that cannot be read."""
+
+    def __init__(self, listed):
+        self.first_row, self.rows, self.offset = 0, listed.end - listed.first, 0
 
 
 def blobs_digest(blobs):

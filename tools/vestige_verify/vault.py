@@ -203,11 +203,11 @@ class Keys:
 
     def __init__(self, folder, root_key):
         self.folder, self.root_key = folder, root_key
-        self.top, self.refs, self.erased_by, self.complete, self.seen = None, {}, set(), True, None
+        self.top, self.refs, self.records, self.complete, self.seen = None, {}, [], True, None
 
     def load(self, report):
         """Everything in the folder; findings go to report(name, Damage), left-overs to report.note."""
-        self.refs, self.erased_by, self.complete = {}, set(), True
+        self.refs, self.records, self.complete = {}, [], True
         try:
             data = self.read("top")
         except FileNotFoundError:
@@ -255,8 +255,6 @@ class Keys:
                 if slot.ref in self.refs:
                     report("pages", Damage(f"two slots have the ref {slot.ref.hex()}"))
                 self.refs[slot.ref] = slot.key
-            if slot.erased_by != NONE:
-                self.erased_by.add(slot.erased_by)
         return slots
 
     def load_journal(self, report, slots):
@@ -276,7 +274,7 @@ class Keys:
             report.note(f"vault: {left} bytes after the last record of the erasure journal: an interrupted append")
         if not opened:
             return
-        count = self.top.erasures
+        self.records, count = records, self.top.erasures
         if len(records) < count:
             report("erased", Damage(f"the erasure journal has {len(records)} records, top counts {count}: an older "
                                     "journal was put back", len(data)))
@@ -314,6 +312,12 @@ class Keys:
         if (retention_class, month) not in self.top.retention:
             self.read_again_if_changed()
         return self.top.retention.get((retention_class, month))
+
+    def erasures_of(self, tenant):
+        """How many keys of this tenant were destroyed."""
+        name = tenant.encode()
+        own = hmac_sha256(self.top.hash_secret, struct.pack("<I", len(name)), name)
+        return sum(record.tenant_hash == own for record in self.records)
 
     def unwrap(self, wrapped, context):
         """The key in a wrapped key; None if it does not open."""

@@ -76,9 +76,13 @@ def frame_at(file, offset, size, generation):
     if not TAG_BYTES <= length <= PAYLOAD_BYTES_MAX or offset + FRAME_HEADER_BYTES + length > size:
         return f"a payload of {length} bytes"
     payload = file.read(length)
+    frame = Frame(offset, head, payload)
+    padding = file.read(frame.end - frame.content_end)
     if sha256(head[:64], payload) != head[64:96]:
         return f"the frame hash is {head[64:96].hex()}, header and payload give {sha256(head[:64], payload).hex()}"
-    return Frame(offset, head, payload)
+    if len(padding) < frame.end - frame.content_end or any(padding):
+        return "the frame is not followed by zeros to a multiple of 512"
+    return frame
 
 
 class Append:
@@ -124,7 +128,7 @@ class Log:
     def __init__(self, folder, data_id, keys, report, consumer, progress):
         self.folder, self.data_id, self.keys = folder, data_id, keys
         self.report, self.consumer, self.progress = report, consumer, progress
-        self.frames, self.walked, self.readable = 0, set(), keys is not None
+        self.walked, self.last_file, self.readable = set(), "wal", keys is not None
         self.clean = False  # the last frame is a clean end mark; without keys: may be one
 
     def path(self, generation):
@@ -168,6 +172,10 @@ class Log:
     def walk_file(self, header, sequence, previous):
         """Gives (sequence, previous hash, header of the next file or None at the end of the log)."""
         self.walked.add(header.generation)
+        self.last_file = f"wal/{file_name(header.generation)}"
+        if os.stat(self.path(header.generation)).st_size > header.preallocated:
+            raise Damage(f"WAL: bytes stand behind its end at {header.preallocated}, to which it was preallocated",
+                         header.preallocated)
         key = self.open_file_key(header) if self.readable else None
         offset, looked_again = SECTOR, False
         with open(self.path(header.generation), "rb") as file:
@@ -176,7 +184,7 @@ class Log:
                 frame = frame_at(file, offset, size, header.generation)
                 fault = frame if isinstance(frame, str) else fault_of(frame, sequence, previous)
                 if fault is None:
-                    self.take(file, frame, key, size)
+                    self.take(frame, key)
                     sequence, previous, offset, looked_again = sequence + 1, frame.hash, frame.end, False
                     continue
                 following = self.next_header(header.generation, sequence, previous)
@@ -189,13 +197,9 @@ class Log:
                     raise wrong
                 looked_again = True  # beside a running server the frame may have been half written a moment ago
 
-    def take(self, file, frame, key, size):
-        self.frames += 1
+    def take(self, frame, key):
         self.progress.step(frame.end - frame.offset)
         self.clean = frame.kind == END
-        file.seek(frame.content_end)
-        if any(file.read(min(frame.end, size) - frame.content_end)):
-            raise Damage("WAL: the bytes between a frame and the next multiple of 512 are not zeros", frame.content_end)
         if not self.readable:
             return
         plain = open_sealed(key, nonce(1, frame.sequence), frame.head, frame.payload)
@@ -227,7 +231,7 @@ class Log:
         later = self.later_frame(file, header.generation, offset, size, sequence)
         if later is not None:
             return Damage(f"WAL: expected the frame with sequence {sequence} here ({fault}); a valid frame with "
-                          f"sequence {later.sequence} follows at {later.offset}", offset)
+                          f"sequence {later.sequence} is at {later.offset}", offset)
         for generation in self.generations():
             if generation <= header.generation:
                 continue
@@ -246,7 +250,7 @@ class Log:
 
     def later_frame(self, file, generation, offset, size, sequence):
         marker = b"VWF1"
-        at = -(-(offset + 1) // SECTOR) * SECTOR
+        at = offset
         while at < size:
             file.seek(at)
             block = file.read(SCAN_BYTES)
