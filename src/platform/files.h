@@ -66,6 +66,9 @@ class FileSystem {
   virtual Result<std::uint64_t> free_bytes() = 0;
   // conflict where another process holds it.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) = 0;
+  // Whether somebody holds the lock at this moment; makes no file. For a reader who must not lock: it may
+  // change the next moment.
+  virtual Result<bool> is_locked(const std::string& path) = 0;
   // The root as the operator would write it, for messages.
   virtual std::string describe(const std::string& path) const = 0;
 };

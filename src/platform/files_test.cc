@@ -304,6 +304,18 @@ TEST_P(FilesTest, OneLockAtATime) {
   EXPECT_TRUE(other->lock("LOCK"));
 }
 
+TEST_P(FilesTest, AskingForALockTakesNoneAndMakesNoFile) {
+  const auto other = again();
+  EXPECT_FALSE(other->is_locked("LOCK").value());
+  EXPECT_FALSE(files().exists("LOCK"));
+  auto lock = files().lock("LOCK");
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(other->is_locked("LOCK").value());
+  lock->reset();
+  EXPECT_FALSE(other->is_locked("LOCK").value());
+  EXPECT_TRUE(files().lock("LOCK"));
+}
+
 TEST_P(FilesTest, PreallocationKeepsContentAndAddsZeros) {
   put("a", "abc");
   auto file = files().open("a");

@@ -211,6 +211,19 @@ class PosixFileSystem final : public FileSystem {
     return std::make_unique<PosixLock>(descriptor);
   }
 
+  Result<bool> is_locked(const std::string& path) override {
+    const int descriptor = ::openat(root_, path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 && errno == ENOENT) return false;
+    if (descriptor < 0) return machine_error(errno, fmt::format("opening {}", describe(path)));
+    // A shared lock is the only question that asks for no right to write; it ends with the descriptor.
+    const int outcome = ::flock(descriptor, LOCK_SH | LOCK_NB);
+    const int code = errno;
+    ::close(descriptor);
+    if (outcome == 0) return false;
+    if (code == EWOULDBLOCK) return true;
+    return machine_error(code, fmt::format("asking whether {} is locked", describe(path)));
+  }
+
   std::string describe(const std::string& path) const override {
     return path.empty() ? shown_ : fmt::format("{}/{}", shown_, path);
   }

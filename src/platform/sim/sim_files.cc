@@ -390,6 +390,14 @@ class SimFileSystem final : public FileSystem {
     return std::make_unique<SimLock>(handle_, std::move(node));
   }
 
+  Result<bool> is_locked(const std::string& path) override {
+    auto& disk = *handle_.disk;
+    const Lock lock(disk.mutex);
+    VESTIGE_CHECKED(disk.alive(handle_.generation, describe(path)));
+    const auto node = look_up(disk, path);
+    return node && node->locked;
+  }
+
   std::string describe(const std::string& path) const override {
     return path.empty() ? root_ : join(root_, path);
   }

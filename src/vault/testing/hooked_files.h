@@ -43,6 +43,7 @@ class HookedFiles final : public platform::FileSystem {
   Result<std::unique_ptr<platform::DirectoryLock>> lock(const std::string& path) override {
     return under_.lock(path);
   }
+  Result<bool> is_locked(const std::string& path) override { return under_.is_locked(path); }
   std::string describe(const std::string& path) const override { return under_.describe(path); }
 
  private:
