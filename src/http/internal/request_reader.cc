@@ -195,9 +195,9 @@ RequestReader::Step RequestReader::State::malformed_header(error_code error, cha
 
 RequestReader::Step RequestReader::State::feed_header(std::string_view& in) {
   if (phase == Phase::before) {
-    // One empty line before a request is tolerated (RFC 9112 §2.2).
-    if (in.starts_with("\r\n")) in.remove_prefix(2);
     if (in.empty() || in == "\r") return Step::need_more;
+    // One empty line before a request is tolerated (RFC 9112 §2.2), and no second one.
+    if (in.starts_with("\r\n")) in.remove_prefix(2);
     phase = Phase::header;
   }
   const char first = in.empty() ? ' ' : in.front();
