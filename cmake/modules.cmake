@@ -12,7 +12,7 @@ set(vestige_libs_vault PkgConfig::ZSTD)
 set(vestige_libs_audit PkgConfig::ZSTD)
 set(vestige_libs_verify PkgConfig::ZSTD)
 set(vestige_libs_http Boost::headers Boost::url OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB PkgConfig::ZSTD)
-set(vestige_libs_cli CLI11::CLI11 ZLIB::ZLIB PkgConfig::ZSTD)
+set(vestige_libs_cli CLI11::CLI11 PkgConfig::TOMLPLUSPLUS ZLIB::ZLIB PkgConfig::ZSTD)
 set(vestige_libs_app CLI11::CLI11 spdlog::spdlog)
 
 function(vestige_modules edges_file)

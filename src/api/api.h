@@ -1,0 +1,57 @@
+// HTTP resources mapped to calls of audit. Owns openapi.json and the static pages (assets/).
+//
+// Owner: app. Handlers run on the loop's threads and answer from there, from the committer or from the
+// query threads. Authorisation happens here, once: what lies below gets a decided caller.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "api/api_keys.h"
+#include "audit/ingest.h"
+#include "audit/reader.h"
+#include "http/server.h"
+#include "platform/clock.h"
+#include "platform/event_loop.h"
+#include "trail/log/log.h"
+#include "trail/log/signer.h"
+
+namespace vestige::api {
+
+// The entry that puts the making or revoking of a key on record; `actor` is the key that asked for it.
+std::string key_event(std::string_view action, const ApiKey& about, const Uuid& actor);
+
+inline constexpr std::size_t event_streams_max = 256;
+
+struct ApiParts {
+  platform::EventLoop& loop;     // where answers are put together
+  platform::EventLoop& queries;  // where searches run, so that they hold up nobody else
+  platform::Clock& clock;
+  trail::Log& log;
+  trail::Stream& stream;  // default/audit
+  trail::Signer& signer;
+  audit::Ingest& ingest;
+  audit::Reader& reader;
+  ApiKeys& keys;
+  std::function<http::ServerFigures()> http_figures;
+  std::string version;
+};
+
+class Api {
+ public:
+  explicit Api(ApiParts parts);
+  ~Api();
+
+  void add_routes(http::Router& router);
+  // Refuses what needs a key and brings none, before its body is read.
+  http::Gate gate();
+  // Ends all event streams; none is accepted afterwards.
+  void close_streams();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace vestige::api

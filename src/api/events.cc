@@ -1,0 +1,89 @@
+#include "api/internal/impl.h"
+#include "base/encoding.h"
+
+namespace vestige::api {
+namespace {
+
+std::string outcome_json(const audit::BatchOutcome& outcome) {
+  std::string out;
+  out.reserve(64 + outcome.events.size() * 128);
+  fmt::format_to(std::back_inserter(out), "{{\"accepted\":{},\"duplicates\":{},\"events\":[",
+                 outcome.accepted, outcome.duplicates);
+  char id[uuid_text_size];
+  for (std::size_t i = 0; i < outcome.events.size(); ++i) {
+    const auto& event = outcome.events[i];
+    if (i > 0) out.push_back(',');
+    write_uuid(event.id, id);
+    out.append("{\"id\":\"").append(id, sizeof id).append("\",\"index\":");
+    fmt::format_to(std::back_inserter(out), "{}", event.index);
+    out.append(",\"leaf\":\"");
+    append_base64(out, event.leaf);
+    out.append(event.duplicate ? "\",\"duplicate\":true" : "\"");
+    out.append(event.erased ? ",\"erased\":true}" : "}");
+  }
+  out.append("]}");
+  return out;
+}
+
+http::Response outcome_response(const Result<audit::BatchOutcome>& outcome) {
+  if (!outcome) return http::problem(outcome.error());
+  return json_response(outcome->accepted == 0 ? 200 : 201, outcome_json(*outcome));
+}
+
+bool is_json_type(std::string_view type) {
+  return type.empty() || type == "application/json" || type == "text/json";
+}
+bool is_ndjson_type(std::string_view type) {
+  return type == "application/x-ndjson" || type == "application/ndjson" || type == "application/jsonl" ||
+         type == "application/json-lines";
+}
+
+}  // namespace
+
+void Api::Impl::post_events(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto type = request.content_type();
+  if (!is_json_type(type) && !is_ndjson_type(type))
+    return responder.respond(http::problem(
+        415, fmt::format("events come as application/json or application/x-ndjson, not as {}", type)));
+  const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
+  auto batch = parts_.ingest.prepare(
+      request.body, is_ndjson_type(type) ? audit::BodyForm::ndjson : audit::BodyForm::json, context);
+  if (!batch) return responder.respond(http::problem(batch.error()));
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.ingest.submit(*std::move(batch),
+                       [self = shared_from_this(), shared](Result<audit::BatchOutcome> outcome) {
+                         // Off the committer: writing an answer of thousands of lines would hold up the next
+                         // group.
+                         auto kept = std::make_shared<Result<audit::BatchOutcome>>(std::move(outcome));
+                         self->parts_.loop.post([shared, kept] { shared->respond(outcome_response(*kept)); });
+                       });
+}
+
+void Api::Impl::get_event(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto id = captured_id(request);
+  if (!id) return responder.respond(no_such("event"));
+  query(std::move(responder), [self = shared_from_this(), id = *id] {
+    auto event = self->parts_.reader.event(id);
+    return event ? json_response(200, *std::move(event)) : http::problem(event.error());
+  });
+}
+
+void Api::Impl::get_sealed(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto id = captured_id(request);
+  if (!id) return responder.respond(no_such("event"));
+  query(std::move(responder), [self = shared_from_this(), id = *id] {
+    auto bytes = self->parts_.reader.sealed_bytes(id);
+    return bytes ? json_response(200, *std::move(bytes)) : http::problem(bytes.error());
+  });
+}
+
+void Api::Impl::get_proof(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto id = captured_id(request);
+  if (!id) return responder.respond(no_such("event"));
+  query(std::move(responder), [self = shared_from_this(), id = *id] {
+    auto proof = self->parts_.reader.proof(id);
+    return proof ? text_response(*std::move(proof), "") : http::problem(proof.error());
+  });
+}
+
+}  // namespace vestige::api

@@ -1,0 +1,70 @@
+// The handlers, by resource. One file each: events.cc, search.cc, keys.cc, tlog.cc, service.cc, streams.cc.
+#pragma once
+
+#include <fmt/format.h>
+
+#include "api/api.h"
+#include "base/mutex.h"
+#include "json/json.h"
+
+namespace vestige::api {
+
+// Who calls: a key that exists, with the scope that the operation needs.
+using AuthorisedHandler = std::function<void(const ApiKey&, http::Request, http::Responder)>;
+
+class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
+ public:
+  explicit Impl(ApiParts parts) : parts_(std::move(parts)) {}
+
+  void add_routes(http::Router& router);
+  std::optional<http::Response> gate(const http::Request& request) const;
+  void start_streams(std::chrono::milliseconds period);
+  void pump_streams();
+  void close_streams();
+
+ private:
+  struct Follower {
+    std::shared_ptr<http::EventStream> stream;
+    std::uint64_t next;
+    std::chrono::nanoseconds last_sent;
+  };
+
+  http::Handler open_to_all(void (Impl::*handler)(http::Request, http::Responder));
+  http::Handler needs(Scope scope, void (Impl::*handler)(const ApiKey&, http::Request, http::Responder));
+  std::optional<ApiKey> caller_of(const http::Request& request) const;
+  // Runs on a query thread.
+  void query(http::Responder responder, std::function<http::Response()> answer);
+
+  void post_events(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_event(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_sealed(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_stream(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_search(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_keys(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_keys(const ApiKey& caller, http::Request request, http::Responder responder);
+  void delete_key(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_checkpoint(http::Request request, http::Responder responder);
+  void get_verifier_key(http::Request request, http::Responder responder);
+  void get_tile(http::Request request, http::Responder responder);
+  void get_health(http::Request request, http::Responder responder);
+  void get_ready(http::Request request, http::Responder responder);
+  void get_metrics(http::Request request, http::Responder responder);
+
+  bool is_public_log(const http::Request& request) const;
+  // Puts an act on record, then runs `act`, then answers.
+  void record_then(std::string event, http::Responder responder, std::function<http::Response()> act);
+
+  ApiParts parts_;
+  Mutex streams_mutex_;
+  std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);
+  bool streams_closed_ GUARDED_BY(streams_mutex_) = false;
+};
+
+http::Response json_response(unsigned status, std::string body);
+http::Response text_response(std::string body, std::string cache_control);
+// The id captured by the route, or a 404: no other text names an event.
+std::optional<Uuid> captured_id(const http::Request& request);
+http::Response no_such(std::string_view what);
+
+}  // namespace vestige::api

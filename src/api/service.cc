@@ -1,0 +1,72 @@
+#include "api/internal/impl.h"
+#include "platform/process.h"
+
+namespace vestige::api {
+namespace {
+
+void figure(std::string& out, std::string_view name, std::string_view type, std::string_view help,
+            std::uint64_t value) {
+  fmt::format_to(std::back_inserter(out), "# HELP vestige_{0} {1}\n# TYPE vestige_{0} {2}\nvestige_{0} {3}\n",
+                 name, help, type, value);
+}
+
+}  // namespace
+
+void Api::Impl::get_health(http::Request, http::Responder responder) {
+  responder.respond(
+      json_response(200, fmt::format("{{\"status\":\"ok\",\"version\":\"{}\"}}", parts_.version)));
+}
+
+void Api::Impl::get_ready(http::Request, http::Responder responder) {
+  if (parts_.log.figures().writing_stopped)
+    return responder.respond(http::problem(Error{
+        .kind = ErrorKind::unavailable,
+        .message =
+            "writing has stopped because the disk failed a write or a sync; restart the server when the disk "
+            "is in order. Reading goes on"}));
+  responder.respond(json_response(200, "{\"status\":\"ready\"}"));
+}
+
+void Api::Impl::get_metrics(http::Request, http::Responder responder) {
+  const auto log = parts_.log.figures();
+  const auto server = parts_.http_figures();
+  const auto ids = parts_.stream.ids().figures();
+  std::string out;
+  figure(out, "entries", "gauge", "Entries of the audit stream.", parts_.stream.size());
+  figure(out, "entries_sealed", "gauge", "Entries of the audit stream that are in segments.",
+         parts_.stream.sealed_size());
+  figure(out, "checkpoint_size", "gauge", "Size of the tree that was signed last.",
+         parts_.signer.signed_size());
+  figure(out, "commit_groups_total", "counter", "Group commits since start.", log.groups);
+  figure(out, "commit_records_total", "counter", "Entries committed since start.", log.records);
+  figure(out, "commit_refused_total", "counter", "Requests that the log refused since start.", log.refused);
+  figure(out, "commit_queue", "gauge", "Requests that wait for the committer.", log.queued);
+  figure(out, "wal_bytes", "gauge", "Bytes of write-ahead log files.", log.wal_bytes);
+  figure(out, "head_bytes", "gauge", "Bytes of entries in memory that are not yet in pages.", log.head_bytes);
+  figure(out, "segments_sealed_total", "counter", "Segments closed since start.", log.segments_sealed);
+  figure(out, "sealing_failing", "gauge", "1 while sealing fails and is tried again.",
+         log.sealing_problem.empty() ? 0 : 1);
+  figure(out, "writing_stopped", "gauge", "1 after the disk failed a write or a sync, until a restart.",
+         log.writing_stopped ? 1 : 0);
+  figure(out, "ids_in_memory", "gauge", "Ids that are in no run yet.", ids.in_memory);
+  figure(out, "ids_filter_bytes", "gauge", "Bytes of the id filter.", ids.filter_bytes);
+  figure(out, "http_connections", "gauge", "Open connections.", server.connections_open);
+  figure(out, "http_connections_total", "counter", "Connections since start.", server.connections_total);
+  figure(out, "http_refused_total", "counter", "Connections and requests refused for a limit since start.",
+         server.refused_total);
+  figure(out, "http_bytes_in_total", "counter", "Bytes received since start.", server.bytes_in);
+  figure(out, "http_bytes_out_total", "counter", "Bytes sent since start.", server.bytes_out);
+  figure(out, "resident_bytes", "gauge", "Resident memory of the server.", platform::resident_bytes());
+  out.append(
+      "# HELP vestige_http_responses_total Answers since start, by status.\n# TYPE "
+      "vestige_http_responses_total counter\n");
+  for (const auto& [status, count] : server.responses_by_status)
+    fmt::format_to(std::back_inserter(out), "vestige_http_responses_total{{status=\"{}\"}} {}\n", status,
+                   count);
+  responder.respond({.status = 200,
+                     .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                     .body = std::move(out),
+                     .headers = {}});
+}
+
+}  // namespace vestige::api

@@ -1,0 +1,82 @@
+#include <charconv>
+
+#include "api/internal/impl.h"
+
+namespace vestige::api {
+namespace {
+
+constexpr std::chrono::seconds heartbeat{15};
+constexpr std::uint32_t events_a_turn = 500;
+constexpr std::size_t unsent_bytes_max = 1 << 20;  // of one follower, before it has to catch up
+
+std::optional<std::uint64_t> parse_index(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder responder) {
+  std::uint64_t next = parts_.reader.size();
+  if (const auto last = request.header("last-event-id")) {
+    const auto index = parse_index(*last);
+    if (!index || *index == UINT64_MAX)
+      return responder.respond(
+          http::problem(400, "the header Last-Event-ID must be an index, as an event of the stream had it"));
+    next = *index + 1;
+  } else if (const auto from = request.query_value("from")) {
+    const auto index = parse_index(*from);
+    if (!index)
+      return responder.respond(
+          http::problem(400, "the parameter from must be an index, a whole number from 0 on"));
+    next = *index;
+  }
+  Lock lock(streams_mutex_);
+  if (streams_closed_ || followers_.size() >= event_streams_max)
+    return responder.respond(http::problem(
+        Error{.kind = ErrorKind::unavailable,
+              .message = fmt::format("no more event streams can be opened now (event_streams_max = {})",
+                                     event_streams_max)}));
+  followers_.push_back({responder.stream(), next, parts_.clock.monotonic()});
+}
+
+void Api::Impl::start_streams(std::chrono::milliseconds period) {
+  parts_.queries.every(period, [self = weak_from_this()] {
+    if (const auto impl = self.lock()) impl->pump_streams();
+  });
+}
+
+// Gives every follower what is new. Runs on a query thread, never twice at a time.
+void Api::Impl::pump_streams() {
+  Lock lock(streams_mutex_);
+  const auto now = parts_.clock.monotonic();
+  std::erase_if(followers_, [&](Follower& follower) {
+    if (!follower.stream->open()) return true;
+    if (follower.stream->unsent_bytes() > unsent_bytes_max) return false;
+    if (follower.next < parts_.reader.size()) {
+      const auto answer = parts_.reader.follow(follower.next, events_a_turn);
+      // Damage ends the stream; the search that follows says what it is.
+      if (!answer) return true;
+      std::string bytes;
+      for (const auto& item : answer->items)
+        fmt::format_to(std::back_inserter(bytes), "id: {}\nevent: entry\ndata: {}\n\n", item.index,
+                       item.event);
+      follower.next = answer->next;
+      follower.last_sent = now;
+      return !follower.stream->send(std::move(bytes));
+    }
+    if (now - follower.last_sent < heartbeat) return false;
+    follower.last_sent = now;
+    return !follower.stream->send(": nothing new\n\n");
+  });
+}
+
+void Api::Impl::close_streams() {
+  Lock lock(streams_mutex_);
+  streams_closed_ = true;
+  followers_.clear();
+}
+
+}  // namespace vestige::api

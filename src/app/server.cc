@@ -1,0 +1,169 @@
+#include "app/server.h"
+
+#include <spdlog/spdlog.h>
+
+#include "api/api.h"
+#include "app/logging.h"
+#include "app/trail_service.h"
+#include "base/check.h"
+#include "cli/cli.h"
+#include "http/server.h"
+#include "platform/process.h"
+
+namespace vestige::app {
+namespace {
+
+constexpr unsigned loop_threads = 2;
+constexpr unsigned query_threads = 2;
+constexpr std::chrono::milliseconds housekeeping_period{500};
+constexpr std::string_view admin_key_name = "admin.key";
+
+TrailServiceOptions service_options(const cli::ServeArguments& arguments) {
+  TrailServiceOptions options;
+  options.data = arguments.data;
+  options.vault_dir = arguments.vault_dir;
+  options.signer_dir = arguments.signer_dir;
+  options.root_key = {arguments.root_key_command, arguments.root_key_environment};
+  const auto host = platform::host_name();
+  options.origin_prefix = arguments.origin.empty() ? host : arguments.origin;
+  options.server = {arguments.node.empty() ? host : arguments.node, arguments.server_location, {}};
+  options.trail.wal_bytes_max = arguments.wal_bytes_max;
+  options.trail.head_bytes_max = arguments.head_bytes_max;
+  options.trail.disk_reserve_bytes = arguments.disk_reserve_bytes;
+  options.trail.segment_rows_max = static_cast<std::uint32_t>(arguments.segment_rows_max);
+  options.trail.segment_bytes_max = arguments.segment_bytes_max;
+  options.trail.page_cache_bytes_max = arguments.page_cache_bytes_max;
+  options.trail.wal_file_bytes = std::min(options.trail.wal_file_bytes, arguments.wal_bytes_max / 4);
+  options.version = cli::version;
+  return options;
+}
+
+http::ServerOptions http_options(const cli::ServeArguments& arguments) {
+  http::ServerOptions options;
+  options.address = arguments.listen;
+  options.port = arguments.port;
+  options.tls_certificate_file = arguments.tls_certificate;
+  options.tls_key_file = arguments.tls_key;
+  options.connections_max = arguments.connections_max;
+  options.body_bytes_max = arguments.body_bytes_max;
+  return options;
+}
+
+// While some key may administer, the first one's file is as the operator left it; with none, a new one is
+// made, so that nobody is locked out of his own server.
+Status provide_admin_key(TrailService& service, api::ApiKeys& keys) {
+  for (const auto& key : keys.list())
+    if (key.scopes.has(api::Scope::admin)) return {};
+  VESTIGE_TRY(const auto created,
+              keys.make("admin", api::Scopes::all(), "default", platform::system_clock().now()));
+  VESTIGE_CHECKED(platform::replace_file(service.data(), std::string(admin_key_name),
+                                         view(created.key + "\n"), platform::FileMode::secret));
+  VESTIGE_CHECKED(service.record(api::key_event("CREATED", created.about, created.about.id)));
+  VESTIGE_CHECKED(keys.add(created));
+  spdlog::info("made the first API key: {} (all scopes, shown nowhere else)",
+               service.data().describe(std::string(admin_key_name)));
+  return {};
+}
+
+// Tells the command line where the server is; empty while none runs.
+Status write_lock_content(platform::FileSystem& data, std::string_view content) {
+  VESTIGE_TRY(auto file, data.open(std::string(lock_name)));
+  VESTIGE_CHECKED(file->truncate(0));
+  return content.empty() ? Status{} : file->write(0, view(content));
+}
+
+std::string url_of(const cli::ServeArguments& arguments, std::uint16_t port) {
+  // A wildcard is no address to call.
+  const bool any = arguments.listen == "0.0.0.0" || arguments.listen == "::";
+  const auto host = any ? "127.0.0.1" : arguments.listen;
+  return fmt::format("{}://{}:{}", arguments.tls_certificate.empty() ? "http" : "https",
+                     host.find(':') == std::string::npos ? host : fmt::format("[{}]", host), port);
+}
+
+void say_how_it_stands(const TrailService& service, trail::Log& log, trail::Stream& stream) {
+  const auto& recovery = log.recovery();
+  if (recovery.created) {
+    spdlog::info("a new trail begins");
+  } else {
+    spdlog::info("the trail has {} entries; {} of them were taken from the write-ahead log{}", stream.size(),
+                 recovery.entries_replayed, recovery.clean ? "" : " after a stop that was not in order");
+  }
+  spdlog::info(
+      "the root key comes from {}. Back it up apart from the data: without it the data cannot be read by "
+      "anybody, ever",
+      service.root_key().described);
+  if (service.vault_beside_data())
+    spdlog::warn(
+        "the vault lies inside the data directory: leave vault/ out of its backups, or set --vault-dir; a "
+        "key "
+        "that is in a backup is not destroyed by erasing");
+  if (service.signer_beside_data())
+    spdlog::warn(
+        "the signer's state lies inside the data directory: leave signer/ out of its backups, or set "
+        "--signer-dir; an old state that is restored could sign a second history");
+}
+
+Status run(const cli::ServeArguments& arguments) {
+  auto& clock = platform::system_clock();
+  auto& entropy = platform::system_entropy();
+  VESTIGE_TRY(auto service, TrailService::open(service_options(arguments), clock, entropy));
+  VESTIGE_CHECKED(service->start());
+  VESTIGE_TRY(auto keys, api::ApiKeys::open(service->data(), entropy));
+  VESTIGE_CHECKED(provide_admin_key(*service, *keys));
+
+  platform::EventLoop loop(loop_threads);
+  platform::EventLoop queries(query_threads);
+  http::Router router;
+  std::unique_ptr<http::Server> server;
+  api::Api api({loop, queries, clock, service->log(), service->audit_stream(), service->signer(),
+                service->ingest(), service->reader(), *keys, [&server] { return server->figures(); },
+                std::string(cli::version)});
+  api.add_routes(router);
+  server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());
+  if (auto started = server->start(); !started) {
+    // Nothing was served, so the trail is closed in order.
+    if (auto stopped = service->stop(); !stopped) spdlog::error("{}", stopped.error().message);
+    return started;
+  }
+  queries.every(housekeeping_period, [&service] {
+    if (auto kept = service->housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
+  });
+  loop.start();
+  queries.start();
+  const auto url = url_of(arguments, server->port());
+  VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
+  say_how_it_stands(*service, service->log(), service->audit_stream());
+  spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
+               service->data().describe(std::string(admin_key_name)));
+
+  platform::wait_for_stop_signal();
+  spdlog::info("stopping: no new requests, running ones are finished");
+  api.close_streams();
+  server->stop();
+  queries.stop();
+  loop.stop();
+  auto stopped = service->stop();
+  if (auto cleared = write_lock_content(service->data(), ""); !cleared)
+    spdlog::error("{}", cleared.error().message);
+  if (stopped) spdlog::info("stopped: everything acknowledged is durable");
+  return stopped;
+}
+
+}  // namespace
+
+int serve(const cli::ServeArguments& arguments) {
+  start_logging(arguments.log_format);
+  platform::block_stop_signals();
+  const auto outcome = run(arguments);
+  if (outcome) return cli::exit_ok;
+  const auto& error = outcome.error();
+  spdlog::critical("{}", error.message);
+  const bool usage = error.kind == ErrorKind::invalid || error.kind == ErrorKind::conflict ||
+                     error.kind == ErrorKind::denied || error.kind == ErrorKind::not_found;
+  if (error.where && !error.where->file.empty())
+    spdlog::critical("the damage is in {} at byte {}; `vestige verify --data {}` tells more",
+                     error.where->file, error.where->offset, arguments.data);
+  return usage || error.kind == ErrorKind::unavailable ? cli::exit_usage : cli::exit_found_wrong;
+}
+
+}  // namespace vestige::app

@@ -1,0 +1,257 @@
+#include "audit/entry_view.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "audit/sealer.h"
+#include "base/encoding.h"
+#include "base/time_text.h"
+#include "json/json.h"
+#include "trail/format/members.h"
+
+namespace vestige::audit {
+namespace {
+
+// Bookkeeping of the trail that no reader of events needs.
+constexpr std::string_view hidden_members[] = {"mac", "salt", "schema", "sealed", "v"};
+
+bool is_hidden(std::string_view name) {
+  return std::ranges::find(hidden_members, name) != std::end(hidden_members);
+}
+
+std::unexpected<Error> damaged(std::string what) { return corrupt("", 0, "entry: " + what); }
+
+std::string_view member(std::string_view entry, std::string_view name) {
+  trail::MemberScanner members(entry);
+  while (const auto found = members.next()) {
+    if (found->key == name) return found->value;
+    if (found->key > name) break;
+  }
+  return {};
+}
+
+// "~1" and "~0" undone.
+std::string unescape(std::string_view token) {
+  std::string out;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    if (token[i] == '~' && i + 1 < token.size()) {
+      out.push_back(token[++i] == '1' ? '/' : '~');
+    } else {
+      out.push_back(token[i]);
+    }
+  }
+  return out;
+}
+
+std::optional<std::size_t> array_index(std::string_view token) {
+  if (token.empty() || token.size() > 9) return std::nullopt;
+  std::size_t value = 0;
+  for (const char c : token) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<std::size_t>(c - '0');
+  }
+  return value;
+}
+
+// The place that a pointer names, made where it is not there yet; null where the path makes no sense.
+boost::json::value* place_of(boost::json::value& root, std::string_view path) {
+  boost::json::value* at = &root;
+  while (!path.empty()) {
+    if (path.front() != '/') return nullptr;
+    path.remove_prefix(1);
+    const auto slash = path.find('/');
+    const auto token = path.substr(0, slash);
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash);
+    if (at->is_array()) {
+      auto& array = at->get_array();
+      const auto index = array_index(token);
+      if (!index || *index > array.size()) return nullptr;
+      if (*index == array.size()) array.emplace_back(nullptr);
+      at = &array[*index];
+    } else {
+      if (!at->is_object()) at->emplace_object();
+      at = &at->get_object()[unescape(token)];
+    }
+  }
+  return at;
+}
+
+}  // namespace
+
+const trail::Schema& entry_schema() {
+  using trail::ColumnType;
+  static const trail::Schema schema = {
+      {"action", ColumnType::text, 0},     {"id", ColumnType::uuid, 0},
+      {"kind", ColumnType::text, 0},       {"mac", ColumnType::bytes, 16},
+      {"receivedAt", ColumnType::time, 0}, {"salt", ColumnType::salt, 0},
+      {"sourceId", ColumnType::text, 0},   {"sourceType", ColumnType::text, 0},
+      {"targetId", ColumnType::text, 0},   {"targetType", ColumnType::text, 0},
+      {"tenant", ColumnType::text, 0},     {"time", ColumnType::time, 0}};
+  return schema;
+}
+
+std::string_view raw_text_member(std::string_view entry, std::string_view name) {
+  const auto value = member(entry, name);
+  if (value.size() < 2 || value.front() != '"') return {};
+  return value.substr(1, value.size() - 2);
+}
+
+std::optional<Uuid> entry_id(std::string_view entry) { return parse_uuid(raw_text_member(entry, "id")); }
+
+std::optional<UnixMs> entry_received_at(std::string_view entry) {
+  return parse_time(raw_text_member(entry, "receivedAt"));
+}
+
+Fingerprinter::Fingerprinter(const vault::Vault& vault, std::string_view tenant)
+    : prf_([&] {
+        const Key key = vault.purpose_key(id_fingerprint_purpose, tenant);
+        Block16 half;
+        std::memcpy(half.data(), key.data(), half.size());
+        return half;
+      }()) {}
+
+std::uint64_t Fingerprinter::operator()(const Uuid& id) {
+  return load_le<std::uint64_t>(prf_(id.bytes).data());
+}
+
+const char* name_of(SectionState state) {
+  switch (state) {
+    case SectionState::present:
+      return "present";
+    case SectionState::erased:
+      return "erased";
+    case SectionState::unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs) {
+  OpenedSections opened;
+  const auto sealed = member(entry, "sealed");
+  if (sealed.empty()) return opened;
+  VESTIGE_TRY(opened.references, seal::parse_references(sealed));
+  VESTIGE_TRY(const auto stored, blobs());
+  const auto id = entry_id(entry);
+  if (!id || stored.size() != opened.references.size())
+    return damaged("it has another number of sections than it names");
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const auto& reference = opened.references[i];
+    opened.states.push_back(SectionState::unknown);
+    opened.pairs.emplace_back();
+    std::vector<std::optional<Key>> keys;
+    for (const auto& ref : reference.refs) {
+      VESTIGE_TRY(const auto key, vault_.key_of(ref));
+      keys.push_back(key);
+    }
+    VESTIGE_TRY(const auto head, seal::read_section_head(stored[i]));
+    VESTIGE_TRY(const auto retention, vault_.find_retention_key(vault::RetentionClass{head.retention_class},
+                                                                vault::Month{head.month}));
+    if (!retention) continue;
+    auto pairs = seal::open_section(stored[i], reference, keys, *retention, {stream_, *id});
+    if (pairs) {
+      opened.pairs.back() = *std::move(pairs);
+      opened.states.back() = SectionState::present;
+    } else if (pairs.error().kind == ErrorKind::not_found) {
+      // The vault forgot the ref: that is what erasing does.
+      opened.states.back() = SectionState::erased;
+    } else {
+      return std::unexpected(std::move(pairs).error());
+    }
+  }
+  return opened;
+}
+
+Result<std::optional<Block16>> Unsealer::content_mac(std::string_view entry, const Blobs& blobs) {
+  if (const auto mac = raw_text_member(entry, "mac"); !mac.empty()) {
+    const auto bytes = array_from_base64<16>(mac);
+    if (!bytes) return damaged("its content MAC does not parse");
+    return bytes;
+  }
+  VESTIGE_TRY(const auto opened, open(entry, blobs));
+  if (std::ranges::any_of(opened.states, [](auto state) { return state != SectionState::present; }))
+    return std::optional<Block16>{};
+  for (const auto& pairs : opened.pairs) {
+    if (pairs.empty() || pairs.back().path != seal::mac_path) continue;
+    const std::string_view value = pairs.back().value;
+    const auto bytes =
+        value.size() > 2 ? array_from_base64<16>(value.substr(1, value.size() - 2)) : std::nullopt;
+    if (!bytes) return damaged("its content MAC does not parse");
+    return bytes;
+  }
+  return damaged("it has no content MAC");
+}
+
+namespace {
+
+void append_states(const OpenedSections& opened, std::string& to) {
+  to.append(",\"sealed\":[");
+  for (std::size_t i = 0; i < opened.references.size(); ++i) {
+    if (i > 0) to.push_back(',');
+    to.append("{\"refs\":[");
+    for (std::size_t j = 0; j < opened.references[i].refs.size(); ++j) {
+      if (j > 0) to.push_back(',');
+      to.push_back('"');
+      append_base64(to, opened.references[i].refs[j]);
+      to.push_back('"');
+    }
+    to.append("],\"state\":\"");
+    to.append(name_of(opened.states[i]));
+    to.append("\"}");
+  }
+  to.push_back(']');
+}
+
+// The clear members with the pairs put back, without the closing brace.
+Status merge(std::string_view entry, const OpenedSections& opened, std::string& to) {
+  boost::system::error_code failed;
+  boost::json::parse_options options;
+  options.max_depth = 256;
+  auto root = boost::json::parse(entry, failed, {}, options);
+  if (failed || !root.is_object()) return damaged("it is no JSON object");
+  for (const auto name : hidden_members) root.get_object().erase(name);
+  for (const auto& pairs : opened.pairs)
+    for (const auto& pair : pairs) {
+      if (pair.path == seal::mac_path) continue;
+      auto* place = place_of(root, pair.path);
+      auto value = boost::json::parse(pair.value, failed, {}, options);
+      if (place == nullptr || failed) return damaged("a sealed value has no place in it");
+      *place = std::move(value);
+    }
+  // Boost.JSON keeps members in order of insertion; canonical order is restored by our own parser.
+  const auto text = boost::json::serialize(root);
+  json::Parser parser;
+  json::Document document;
+  VESTIGE_CHECKED(parser.parse(text, document, {.depth_max = 256, .bytes_max = 64 << 20}));
+  json::append_canonical(to, document.root());
+  to.pop_back();
+  return {};
+}
+
+}  // namespace
+
+Status Unsealer::render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
+                        std::string& to) {
+  VESTIGE_TRY(const auto opened, open(entry, blobs));
+  if (!opened.references.empty()) {
+    VESTIGE_CHECKED(merge(entry, opened, to));
+    append_states(opened, to);
+  } else {
+    trail::MemberScanner members(entry);
+    char before = '{';
+    while (const auto found = members.next()) {
+      if (is_hidden(found->key)) continue;
+      to.push_back(before);
+      before = ',';
+      to.append(entry.substr(found->start, found->end - found->start));
+    }
+    if (!members.ok()) return damaged("it is no canonical JSON object");
+  }
+  fmt::format_to(std::back_inserter(to), ",\"index\":{},\"leaf\":\"", index);
+  append_base64(to, leaf);
+  to.append("\"}");
+  return {};
+}
+
+}  // namespace vestige::audit

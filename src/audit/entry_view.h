@@ -1,0 +1,67 @@
+// Reads a stored entry: its members, and its personal values where their keys exist.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/strong.h"
+#include "base/uuid.h"
+#include "crypto/aead.h"
+#include "seal/section.h"
+#include "trail/format/page.h"
+#include "vault/vault.h"
+
+namespace vestige::audit {
+
+// The columns that entries of this version are kept in.
+const trail::Schema& entry_schema();
+
+// "" where the entry has no such member or it is no string; escapes are not undone.
+std::string_view raw_text_member(std::string_view entry, std::string_view name);
+std::optional<Uuid> entry_id(std::string_view entry);
+std::optional<UnixMs> entry_received_at(std::string_view entry);
+
+// Id fingerprints of one tenant. Not thread-safe.
+class Fingerprinter {
+ public:
+  Fingerprinter(const vault::Vault& vault, std::string_view tenant);
+  std::uint64_t operator()(const Uuid& id);
+
+ private:
+  crypto::BlockPrf prf_;
+};
+
+enum class SectionState { present, erased, unknown };
+const char* name_of(SectionState state);
+
+struct OpenedSections {
+  std::vector<seal::Reference> references;
+  std::vector<SectionState> states;
+  std::vector<std::vector<seal::Pair>> pairs;  // empty where not present
+};
+
+class Unsealer {
+ public:
+  Unsealer(vault::Vault& vault, std::string stream) : vault_(vault), stream_(std::move(stream)) {}
+
+  using Blobs = std::function<Result<std::vector<Bytes>>()>;
+  // Opens what can be opened. corrupt where a section that has its keys does not match. Thread-safe.
+  Result<OpenedSections> open(std::string_view entry, const Blobs& blobs);
+  // The content MAC of an entry, from the entry or its first section; empty where that is gone.
+  Result<std::optional<Block16>> content_mac(std::string_view entry, const Blobs& blobs);
+
+  // Appends the event as readers see it, a JSON object: the envelope with personal values in their places,
+  // then "index" and "leaf"; bookkeeping members left out. `sealed` says the state of each section.
+  Status render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
+                std::string& to);
+
+ private:
+  vault::Vault& vault_;
+  const std::string stream_;
+};
+
+}  // namespace vestige::audit

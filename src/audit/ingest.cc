@@ -1,0 +1,249 @@
+#include "audit/ingest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "audit/limits.h"
+#include "base/check.h"
+#include "base/encoding.h"
+#include "base/time_text.h"
+
+namespace vestige::audit {
+namespace {
+
+std::unexpected<Error> conflict_of(const Uuid& id, std::size_t number) {
+  Error error{.kind = ErrorKind::conflict,
+              .message = fmt::format(
+                  "the id {} was used before with other content; an entry is never changed. Send a "
+                  "new id for a new event",
+                  format_uuid(id))};
+  error.path = fmt::format("/{}/id", number);
+  return std::unexpected(std::move(error));
+}
+
+std::unexpected<Error> too_many() {
+  Error error{.kind = ErrorKind::exhausted,
+              .message = fmt::format("a request may bring at most {} events", batch_events_max)};
+  error.limit = fmt::format("batch_events_max = {}", batch_events_max);
+  return std::unexpected(std::move(error));
+}
+
+std::unexpected<Error> too_large(std::size_t bytes) {
+  Error error{.kind = ErrorKind::exhausted,
+              .message = fmt::format("the event has {} bytes, more than the {} that one may have", bytes,
+                                     event_bytes_max)};
+  error.limit = fmt::format("event_bytes_max = {}", event_bytes_max);
+  return std::unexpected(std::move(error));
+}
+
+// Errors of one event become errors of the request: path and position count from its start.
+std::unexpected<Error> in_request(Error error, std::size_t number, bool many, std::size_t offset) {
+  if (many) error.path = fmt::format("/{}{}", number, error.path);
+  if (error.position) *error.position += offset;
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace
+
+// What placing needs from one entry to the next; used by the committer only.
+struct Ingest::Order {
+  Order(vault::Vault& vault, const std::string& tenant, const std::string& stream)
+      : unsealer(vault, stream), fingerprint(vault, tenant) {}
+  Unsealer unsealer;
+  Fingerprinter fingerprint;
+  UnixMs last_received = time_min;
+};
+
+// One request on its way through the committer.
+class Ingest::Placing final : public trail::Submission {
+ public:
+  Placing(Ingest& ingest, Batch batch, Done done)
+      : ingest_(ingest), batch_(std::move(batch)), done_(std::move(done)) {}
+
+  std::uint8_t stream() const override { return ingest_.stream_.number(); }
+  std::size_t bytes_max() const override { return batch_.bytes + batch_.items.size() * 64; }
+
+  Status place(trail::Placement& placement) override {
+    outcome_.events.resize(batch_.items.size());
+    // First decide everything, then add: nothing is added where one event conflicts.
+    for (std::size_t i = 0; i < batch_.items.size(); ++i) VESTIGE_CHECKED(compare(placement, i));
+    auto& last = ingest_.order_->last_received;
+    last = std::max(last, std::clamp(ingest_.clock_.now(), time_min, time_max));
+    char received[time_text_size];
+    write_time(last, received);
+    for (std::size_t i = 0; i < batch_.items.size(); ++i) add(placement, i, received);
+    return {};
+  }
+
+  void settled(Status status) override {
+    if (status) {
+      done_(std::move(outcome_));
+    } else {
+      done_(std::unexpected(std::move(status).error()));
+    }
+  }
+
+ private:
+  // Looks for the id in the log before this batch.
+  Status compare(trail::Placement& placement, std::size_t i) {
+    auto& item = batch_.items[i];
+    if (item.draft.id_is_ours || item.same_as != SIZE_MAX) return {};
+    VESTIGE_TRY(const auto candidates, placement.seen(item.fingerprint));
+    for (const auto index : candidates) {
+      VESTIGE_TRY(const auto record, placement.read(Index{index}));
+      if (entry_id(record.entry) != item.draft.id) continue;
+      VESTIGE_TRY(const auto mac,
+                  ingest_.order_->unsealer.content_mac(
+                      record.entry, [&]() -> Result<std::vector<Bytes>> { return record.blobs; }));
+      if (mac && !crypto::constant_time_equal(*mac, item.draft.mac)) return conflict_of(item.draft.id, i);
+      VESTIGE_TRY(const auto leaf, placement.leaf(Index{index}));
+      outcome_.events[i] = {item.draft.id, index, leaf, true, !mac.has_value()};
+      return {};
+    }
+    return {};
+  }
+
+  void add(trail::Placement& placement, std::size_t i, const char* received) {
+    auto& item = batch_.items[i];
+    auto& acknowledged = outcome_.events[i];
+    if (item.same_as != SIZE_MAX) {
+      acknowledged = outcome_.events[item.same_as];
+      acknowledged.duplicate = true;
+    }
+    if (acknowledged.duplicate) {
+      ++outcome_.duplicates;
+      return;
+    }
+    auto& draft = item.draft;
+    std::memcpy(draft.bytes.data() + draft.received_at, received, time_text_size);
+    salt_text_.clear();
+    append_base64(salt_text_, placement.next_salt());
+    CHECK(salt_text_.size() == salt_text_size);
+    std::memcpy(draft.bytes.data() + draft.salt_at, salt_text_.data(), salt_text_size);
+    blobs_.assign(draft.blobs.begin(), draft.blobs.end());
+    acknowledged.id = draft.id;
+    acknowledged.index = placement.next_index().value;
+    acknowledged.leaf = placement.add(item.fingerprint, view(draft.bytes), blobs_);
+    ++outcome_.accepted;
+  }
+
+  Ingest& ingest_;
+  Batch batch_;
+  Done done_;
+  BatchOutcome outcome_;
+  std::string salt_text_;
+  std::vector<ByteView> blobs_;
+};
+
+Ingest::Ingest(trail::Log& log, trail::Stream& stream, vault::Vault& vault, const KindRegistry& kinds,
+               platform::Clock& clock, platform::Entropy& entropy, ServerContext server)
+    : log_(log),
+      stream_(stream),
+      kinds_(kinds),
+      clock_(clock),
+      server_(std::move(server)),
+      sealer_(vault, entropy, clock, stream.tenant(), stream.full_name()),
+      vault_(vault),
+      order_(std::make_unique<Order>(vault, stream.tenant(), stream.full_name())) {}
+
+Ingest::~Ingest() = default;
+
+Status Ingest::resume() {
+  const auto snapshot = stream_.snapshot();
+  if (snapshot.size() == 0) return {};
+  VESTIGE_TRY(const auto record, snapshot.read(snapshot.size() - 1));
+  const auto received = entry_received_at(record.entry);
+  if (!received)
+    return corrupt("", 0, fmt::format("the last entry of {} has no time of receipt", stream_.full_name()));
+  order_->last_received = *received;
+  return {};
+}
+
+Status Ingest::add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch) {
+  if (batch.items.size() >= batch_events_max) return too_many();
+  VESTIGE_TRY(const auto event, read_event(value, kinds_, system));
+  Batch::Item item;
+  VESTIGE_TRY(item.draft, sealer_.seal(event, preprocessors_.run(event, request, server_)));
+  if (item.draft.bytes_total() > event_bytes_max) return too_large(item.draft.bytes_total());
+  batch.bytes += item.draft.bytes_total();
+  batch.items.push_back(std::move(item));
+  return {};
+}
+
+// Fingerprints, and repeats inside the batch.
+Status Ingest::find_repeats(Batch& batch) const {
+  Fingerprinter fingerprint(vault_, stream_.tenant());
+  std::unordered_multimap<std::uint64_t, std::size_t> seen;
+  const bool alone = batch.items.size() == 1;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    auto& item = batch.items[i];
+    item.fingerprint = fingerprint(item.draft.id);
+    if (alone || item.draft.id_is_ours) continue;
+    const auto [from, to] = seen.equal_range(item.fingerprint);
+    for (auto it = from; it != to; ++it) {
+      const auto& earlier = batch.items[it->second];
+      if (earlier.draft.id != item.draft.id) continue;
+      if (earlier.draft.mac != item.draft.mac) return conflict_of(item.draft.id, i);
+      item.same_as = it->second;
+    }
+    if (item.same_as == SIZE_MAX) seen.emplace(item.fingerprint, i);
+  }
+  return {};
+}
+
+Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const RequestContext& request) {
+  thread_local json::Parser parser;
+  thread_local json::Document document;
+  Batch batch;
+  const json::Limits limits{.depth_max = event_depth_max + 1, .bytes_max = batch_bytes_max};
+  if (form == BodyForm::json) {
+    VESTIGE_CHECKED(parser.parse(body, document, limits));
+    const auto root = document.root();
+    const bool many = root.is_array();
+    const std::size_t count = many ? root.size() : 1;
+    if (count > batch_events_max) return too_many();
+    batch.items.reserve(count);
+    for (std::size_t i = 0; i < count; ++i)
+      if (auto added = add_event(many ? root.at(i) : root, request, false, batch); !added)
+        return in_request(std::move(added).error(), i, many, 0);
+  } else {
+    for (std::size_t start = 0; start < body.size();) {
+      const auto end = std::min(body.find('\n', start), body.size());
+      const auto line = body.substr(start, end - start);
+      if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+        auto added = line.size() > event_bytes_max ? Status(too_large(line.size()))
+                                                   : parser.parse(line, document, limits);
+        if (added) added = add_event(document.root(), request, false, batch);
+        if (!added) return in_request(std::move(added).error(), batch.items.size(), true, start);
+      }
+      start = end + 1;
+    }
+  }
+  if (batch.items.empty()) return fail(ErrorKind::invalid, "the request brings no event");
+  VESTIGE_CHECKED(find_repeats(batch));
+  return batch;
+}
+
+Result<Batch> Ingest::prepare_system(std::string_view event) {
+  json::Parser parser;
+  json::Document document;
+  Batch batch;
+  VESTIGE_CHECKED(parser.parse(event, document));
+  VESTIGE_CHECKED(
+      add_event(document.root(), RequestContext{stream_.tenant(), "vestige", clock_.now()}, true, batch));
+  VESTIGE_CHECKED(find_repeats(batch));
+  return batch;
+}
+
+void Ingest::submit(Batch batch, Done done) {
+  // The submission is gone where it is refused, so the callback is shared with it.
+  auto shared = std::make_shared<Done>(std::move(done));
+  auto placing = std::make_unique<Placing>(
+      *this, std::move(batch), [shared](Result<BatchOutcome> outcome) { (*shared)(std::move(outcome)); });
+  if (auto taken = log_.submit(std::move(placing)); !taken)
+    (*shared)(std::unexpected(std::move(taken).error()));
+}
+
+}  // namespace vestige::audit

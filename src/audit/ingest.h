@@ -1,0 +1,83 @@
+// The one way in: prepare (parse, validate, enrich, seal; on any thread) and place (compare ids, stamp,
+// append; on the committer, in log order).
+//
+// Owner: app, one per stream that takes events. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/entry_view.h"
+#include "audit/preprocess.h"
+#include "audit/sealer.h"
+#include "trail/log/log.h"
+
+namespace vestige::audit {
+
+struct Acknowledged {
+  Uuid id;
+  std::uint64_t index = 0;
+  Hash leaf{};
+  bool duplicate = false;
+  bool erased = false;  // a duplicate whose content is not compared any more
+};
+
+struct BatchOutcome {
+  std::uint64_t accepted = 0;
+  std::uint64_t duplicates = 0;
+  std::vector<Acknowledged> events;  // in the order of the request
+};
+
+enum class BodyForm { json, ndjson };  // one object or an array; one object a line
+
+// Drafts that wait to be placed, all or none.
+struct Batch {
+  struct Item {
+    DraftEntry draft;
+    std::uint64_t fingerprint = 0;
+    std::size_t same_as = SIZE_MAX;  // an earlier item of the batch with this id and content
+  };
+  std::vector<Item> items;
+  std::size_t bytes = 0;
+};
+
+class Ingest {
+ public:
+  Ingest(trail::Log& log, trail::Stream& stream, vault::Vault& vault, const KindRegistry& kinds,
+         platform::Clock& clock, platform::Entropy& entropy, ServerContext server);
+  ~Ingest();
+
+  // invalid (path "/<n>/..." for the n-th event of a batch, position in the body), exhausted past a limit.
+  Result<Batch> prepare(std::string_view body, BodyForm form, const RequestContext& request);
+  // An entry of the server's own; `event` is JSON with a system kind.
+  Result<Batch> prepare_system(std::string_view event);
+
+  using Done = std::function<void(Result<BatchOutcome>)>;
+  // `done` runs once, on the committer's thread or, where the batch is refused at once, in this call. It
+  // must not block.
+  void submit(Batch batch, Done done);
+
+  // Reads the last entry, so that receivedAt goes on from there. Once, before the first submit.
+  Status resume();
+
+ private:
+  class Placing;
+  struct Order;  // the committer's own
+  Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch);
+  Status find_repeats(Batch& batch) const;
+
+  trail::Log& log_;
+  trail::Stream& stream_;
+  const KindRegistry& kinds_;
+  platform::Clock& clock_;
+  const ServerContext server_;
+  const Preprocessors preprocessors_;
+  EntrySealer sealer_;
+  vault::Vault& vault_;
+  std::unique_ptr<Order> order_;
+};
+
+}  // namespace vestige::audit

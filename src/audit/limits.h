@@ -1,0 +1,26 @@
+// Every bound of events, batches and searches, in one place (docs/formats/kinds.md, OpenAPI).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vestige::audit {
+
+inline constexpr std::size_t event_bytes_max = 1 << 20;
+inline constexpr std::size_t batch_bytes_max = 16 << 20;
+inline constexpr std::size_t batch_events_max = 10'000;
+inline constexpr std::uint32_t event_depth_max = 64;
+inline constexpr std::size_t identifier_bytes_max = 1'024;  // sourceId, targetId, a subject
+inline constexpr std::size_t word_bytes_max = 256;          // kind, action, sourceType, targetType
+inline constexpr std::size_t subjects_max = 16;             // of one event
+inline constexpr std::size_t lossless_max = 1'000;
+inline constexpr std::size_t kinds_max = 1'000;
+inline constexpr std::size_t schema_depth_max = 32;
+
+inline constexpr std::uint32_t search_limit_default = 100;
+inline constexpr std::uint32_t search_limit_max = 1'000;
+inline constexpr std::size_t search_types_max = 100;
+inline constexpr std::size_t search_words_max = 32;
+inline constexpr std::size_t search_answer_bytes_max = 64 << 20;  // a page ends early past it, with a cursor
+
+}  // namespace vestige::audit

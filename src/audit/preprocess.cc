@@ -1,0 +1,67 @@
+#include "audit/preprocess.h"
+
+#include <algorithm>
+
+namespace vestige::audit {
+namespace {
+
+void add_text(const Event& event, Additions& additions, std::string_view name, std::string_view text) {
+  if (text.empty() || event.context.find(name).exists()) return;
+  ContextAddition addition{std::string(name), {}};
+  json::append_quoted(addition.json, text);
+  additions.context.push_back(std::move(addition));
+}
+
+class ServerTime final : public Preprocessor {
+ public:
+  void add(const Event& event, const RequestContext& request, const ServerContext&,
+           Additions& additions) const override {
+    additions.time = event.time.value_or(request.received);
+  }
+};
+
+class NodeAndLocation final : public Preprocessor {
+ public:
+  void add(const Event& event, const RequestContext&, const ServerContext& server,
+           Additions& additions) const override {
+    add_text(event, additions, "node", server.node);
+    add_text(event, additions, "serverLocation", server.location);
+  }
+};
+
+class ClientLocation final : public Preprocessor {
+ public:
+  void add(const Event& event, const RequestContext&, const ServerContext& server,
+           Additions& additions) const override {
+    const auto address = event.context.find("ip");
+    if (!server.locate || !address.is_string()) return;
+    if (const auto place = server.locate(address.string())) add_text(event, additions, "location", *place);
+  }
+};
+
+class Service final : public Preprocessor {
+ public:
+  void add(const Event& event, const RequestContext& request, const ServerContext&,
+           Additions& additions) const override {
+    add_text(event, additions, "service", request.service);
+  }
+};
+
+}  // namespace
+
+Preprocessors::Preprocessors() {
+  units_.push_back(std::make_unique<ServerTime>());
+  units_.push_back(std::make_unique<NodeAndLocation>());
+  units_.push_back(std::make_unique<ClientLocation>());
+  units_.push_back(std::make_unique<Service>());
+}
+
+Additions Preprocessors::run(const Event& event, const RequestContext& request,
+                             const ServerContext& server) const {
+  Additions additions;
+  for (const auto& unit : units_) unit->add(event, request, server, additions);
+  std::ranges::sort(additions.context, {}, &ContextAddition::name);
+  return additions;
+}
+
+}  // namespace vestige::audit
