@@ -176,10 +176,19 @@ Result<SegmentRecord> SegmentWriter::close(std::span<const Hash> leaves, std::sp
   };
   SegmentRecord record{.first = first_, .end = end, .segment = {}, .hashes = {}, .ids = {}};
 
+  if (pages_in_doubt_)
+    return fail(
+        ErrorKind::unavailable,
+        fmt::format("sealing has stopped because the disk failed a sync of {}; its entries are safe in "
+                    "the write-ahead log. Restart the server to build the segment anew",
+                    files_.describe(file_->path())));
   const auto tail = encode_segment_end(chunks_, offset_, rows_, header_hash_, record.segment.digest);
   if (files_.exists(platform::join(directory_, open_segment_name(first_)))) {
     VESTIGE_CHECKED(file_->write(offset_, tail));
-    VESTIGE_CHECKED(file_->sync());
+    if (auto synced = file_->sync(); !synced) {
+      pages_in_doubt_ = true;
+      return std::unexpected(std::move(synced).error());
+    }
   }
   record.segment.bytes = offset_ + tail.size();
 

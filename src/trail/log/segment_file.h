@@ -74,7 +74,8 @@ class SegmentWriter {
   std::shared_ptr<const PageRun> take_run();
 
   // Writes table and trailer, the hash file and the id run; syncs them; gives them their names; syncs the
-  // directory. Then the files count as soon as a manifest lists them. May be repeated after a failure.
+  // directory. Then the files count as soon as a manifest lists them. May be repeated after a failure; but
+  // once the sync of the pages failed it fails for good, because a second sync would succeed without them.
   Result<SegmentRecord> close(std::span<const Hash> leaves, std::span<const Hash> tile_roots,
                               std::span<const IdEntry> ids);
   // All pages, after close().
@@ -103,6 +104,7 @@ class SegmentWriter {
   std::shared_ptr<platform::File> file_;
   std::vector<ChunkRow> chunks_;
   std::size_t taken_ = 0;
+  bool pages_in_doubt_ = false;  // a sync failed
   std::uint32_t rows_ = 0;
   std::uint64_t offset_ = 0;
 };

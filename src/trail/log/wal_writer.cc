@@ -91,7 +91,11 @@ Status WalWriter::roll(std::uint64_t frame_bytes, WalFileKind kind, std::uint64_
   VESTIGE_CHECKED(file->write(0, encode_wal_header(header)));
   VESTIGE_CHECKED(file->sync());
   VESTIGE_CHECKED(files_.rename(spare, wal_path(generation)));
-  VESTIGE_CHECKED(files_.sync_directory(std::string(wal_directory)));
+  if (auto synced = files_.sync_directory(std::string(wal_directory)); !synced) {
+    // The new file may exist from now on; a frame behind its back, in the old one, would contradict it.
+    poisoned_ = true;
+    return synced;
+  }
   file_ = std::move(file);
   aead_ = std::make_unique<crypto::Aead>(key);
   open_.push_back(
@@ -133,8 +137,7 @@ Status WalWriter::append_locked(FrameKind kind, ByteView plain,
       }
     }
     if (auto rolled = roll(frame_bytes, WalFileKind::continues, open_.back().generation + 1); !rolled) {
-      // Only a full disk leaves things as they were; a header half written under a name we might reuse does
-      // not.
+      // Only a full disk, met before the new file has its name, leaves things as they were.
       if (rolled.error().kind != ErrorKind::unavailable) poisoned_ = true;
       return rolled;
     }
