@@ -30,24 +30,36 @@ http::Response outcome_response(const Result<audit::BatchOutcome>& outcome) {
   return json_response(outcome->accepted == 0 ? 200 : 201, outcome_json(*outcome));
 }
 
-bool is_json_type(std::string_view type) {
-  return type.empty() || type == "application/json" || type == "text/json";
-}
-bool is_ndjson_type(std::string_view type) {
-  return type == "application/x-ndjson" || type == "application/ndjson" || type == "application/jsonl" ||
-         type == "application/json-lines";
+// Which form the body has; empty for a type that brings no events.
+std::optional<audit::BodyForm> form_of(std::string_view type, std::string_view body) {
+  if (type == "application/json" || type == "text/json") return audit::BodyForm::json;
+  if (type == "application/x-ndjson" || type == "application/ndjson" || type == "application/jsonl" ||
+      type == "application/json-lines")
+    return audit::BodyForm::ndjson;
+  // Types that tools send unasked (curl -d, curl --data-binary) say nothing: several lines that each hold an
+  // object are NDJSON, anything else is one JSON text.
+  if (!type.empty() && type != "application/x-www-form-urlencoded" && type != "application/octet-stream" &&
+      type != "text/plain")
+    return std::nullopt;
+  const auto line_end = body.find('\n');
+  const auto second =
+      line_end == std::string_view::npos ? line_end : body.find_first_not_of(" \t\r\n", line_end);
+  const auto last = body.substr(0, line_end).find_last_not_of(" \t\r");
+  const bool lines = last != std::string_view::npos && body[last] == '}' &&
+                     second != std::string_view::npos && body[second] == '{';
+  return lines ? audit::BodyForm::ndjson : audit::BodyForm::json;
 }
 
 }  // namespace
 
 void Api::Impl::post_events(const ApiKey& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
-  if (!is_json_type(type) && !is_ndjson_type(type))
+  const auto form = form_of(type, request.body);
+  if (!form)
     return responder.respond(http::problem(
         415, fmt::format("events come as application/json or application/x-ndjson, not as {}", type)));
   const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
-  auto batch = parts_.ingest.prepare(
-      request.body, is_ndjson_type(type) ? audit::BodyForm::ndjson : audit::BodyForm::json, context);
+  auto batch = parts_.ingest.prepare(request.body, *form, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.ingest.submit(*std::move(batch),

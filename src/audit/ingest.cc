@@ -13,13 +13,13 @@
 namespace vestige::audit {
 namespace {
 
-std::unexpected<Error> conflict_of(const Uuid& id, std::size_t number) {
+std::unexpected<Error> conflict_of(const Uuid& id, std::size_t number, bool many) {
   Error error{.kind = ErrorKind::conflict,
               .message = fmt::format(
                   "the id {} was used before with other content; an entry is never changed. Send a "
                   "new id for a new event",
                   format_uuid(id))};
-  error.path = fmt::format("/{}/id", number);
+  error.path = many ? fmt::format("/{}/id", number) : "/id";
   return std::unexpected(std::move(error));
 }
 
@@ -97,7 +97,8 @@ class Ingest::Placing final : public trail::Submission {
       VESTIGE_TRY(const auto mac,
                   ingest_.order_->unsealer.content_mac(
                       record.entry, [&]() -> Result<std::vector<Bytes>> { return record.blobs; }));
-      if (mac && !crypto::constant_time_equal(*mac, item.draft.mac)) return conflict_of(item.draft.id, i);
+      if (mac && !crypto::constant_time_equal(*mac, item.draft.mac))
+        return conflict_of(item.draft.id, i, batch_.many);
       VESTIGE_TRY(const auto leaf, placement.leaf(Index{index}));
       outcome_.events[i] = {item.draft.id, index, leaf, true, !mac.has_value()};
       return {};
@@ -185,7 +186,7 @@ Status Ingest::find_repeats(Batch& batch) const {
     for (auto it = from; it != to; ++it) {
       const auto& earlier = batch.items[it->second];
       if (earlier.draft.id != item.draft.id) continue;
-      if (earlier.draft.mac != item.draft.mac) return conflict_of(item.draft.id, i);
+      if (earlier.draft.mac != item.draft.mac) return conflict_of(item.draft.id, i, batch.many);
       item.same_as = it->second;
     }
     if (item.same_as == SIZE_MAX) seen.emplace(item.fingerprint, i);
@@ -202,6 +203,7 @@ Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const Reques
     VESTIGE_CHECKED(parser.parse(body, document, limits));
     const auto root = document.root();
     const bool many = root.is_array();
+    batch.many = many;
     const std::size_t count = many ? root.size() : 1;
     if (count > batch_events_max) return too_many();
     batch.items.reserve(count);

@@ -42,6 +42,7 @@ struct Batch {
   };
   std::vector<Item> items;
   std::size_t bytes = 0;
+  bool many = true;  // the request was a list: paths of errors start with the event's number
 };
 
 class Ingest {

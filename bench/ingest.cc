@@ -1,0 +1,365 @@
+// Durable ingest: Vestige in process and over HTTP, beside SQLite with FTS5 doing the same durable work on
+// the same events in the same run. Every figure is events per second from the first event handed over to the
+// last one known to be durable. Read them as ratios: machines differ, and this one may be busy.
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+
+#include "app/trail_service.h"
+#include "base/check.h"
+#include "base/mutex.h"
+#include "bench/support/events.h"
+#include "http/client.h"
+#include "json/json.h"
+#include "platform/process.h"
+#include "platform/thread.h"
+
+namespace vestige::bench {
+namespace {
+
+struct Settings {
+  std::uint64_t events = 1'000'000;
+  std::uint64_t sqlite_events = 200'000;
+  std::size_t batch = 1'000;
+  std::string directory = ".";
+  std::string server;  // the vestige binary; empty: no HTTP
+  bool json = false;
+};
+
+struct Figure {
+  std::string name;
+  std::uint64_t events = 0;
+  double seconds = 0;
+  std::uint64_t disk_bytes = 0;
+  double p50_ms = 0;
+  double p99_ms = 0;
+  double per_second() const { return static_cast<double>(events) / seconds; }
+};
+
+double now_seconds() { return std::chrono::duration<double>(platform::system_clock().monotonic()).count(); }
+
+std::uint64_t bytes_below(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
+[[noreturn]] void give_up(const std::string& what) {
+  fmt::print(stderr, "bench: {}\n", what);
+  std::exit(1);
+}
+
+// ------------------------------------------------------------------------------- Vestige in process
+
+// Lets a bounded number of batches be on their way.
+class Window {
+ public:
+  explicit Window(std::size_t size) : free_(size) {}
+  void enter() {
+    Lock lock(mutex_);
+    while (free_ == 0) changed_.wait(mutex_);
+    --free_;
+  }
+  void leave() {
+    Lock lock(mutex_);
+    ++free_;
+    changed_.notify_all();
+  }
+  void drain(std::size_t size) {
+    Lock lock(mutex_);
+    while (free_ < size) changed_.wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  Condition changed_;
+  std::size_t free_ GUARDED_BY(mutex_);
+};
+
+Figure run_vestige(const Settings& settings, const std::string& name,
+                   const std::vector<std::string>& batches) {
+  const auto directory = settings.directory + "/vestige-bench-" + name;
+  std::filesystem::remove_all(directory);
+  app::TrailServiceOptions options;
+  options.data = directory;
+  options.origin_prefix = "bench";
+  options.server.node = "bench";
+  options.version = "bench";
+  auto service = app::TrailService::open(options, platform::system_clock(), platform::system_entropy());
+  if (!service) give_up(service.error().message);
+  if (auto started = (*service)->start(); !started) give_up(started.error().message);
+
+  constexpr std::size_t window_size = 32;
+  constexpr std::size_t producers = 2;
+  Window window(window_size);
+  std::atomic<std::size_t> next{0};
+  std::atomic<std::uint64_t> accepted{0};
+  const double start = now_seconds();
+  {
+    std::vector<std::unique_ptr<platform::Thread>> threads;
+    for (std::size_t i = 0; i < producers; ++i)
+      threads.push_back(std::make_unique<platform::Thread>("producer", [&] {
+        const audit::RequestContext context{"default", "bench", platform::system_clock().now()};
+        for (auto at = next++; at < batches.size(); at = next++) {
+          auto batch = (*service)->ingest().prepare(batches[at], audit::BodyForm::ndjson, context);
+          if (!batch) give_up(batch.error().message);
+          window.enter();
+          (*service)->ingest().submit(*std::move(batch), [&](Result<audit::BatchOutcome> outcome) {
+            if (!outcome) give_up(outcome.error().message);
+            accepted += outcome->accepted;
+            window.leave();
+          });
+        }
+      }));
+  }
+  window.drain(window_size);
+  Figure figure{name, accepted.load(), now_seconds() - start};
+  // The size on disk is that of segments: let the sealer finish what it holds.
+  if (auto stopped = (*service)->stop(); !stopped) give_up(stopped.error().message);
+  figure.disk_bytes = bytes_below(directory);
+  service->reset();
+  std::filesystem::remove_all(directory);
+  return figure;
+}
+
+// --------------------------------------------------------------------------------------------- SQLite
+
+class Sqlite {
+ public:
+  explicit Sqlite(const std::string& path) {
+    if (sqlite3_open(path.c_str(), &database_) != SQLITE_OK) give_up("cannot open " + path);
+    // Durable at every commit, as an acknowledgement of Vestige is.
+    execute("PRAGMA journal_mode=WAL");
+    execute("PRAGMA synchronous=FULL");
+    execute(
+        "CREATE TABLE event(position INTEGER PRIMARY KEY, id BLOB, time INTEGER, kind TEXT, action TEXT, "
+        "source_type TEXT, source_id TEXT, target_type TEXT, target_id TEXT, content TEXT)");
+    execute("CREATE UNIQUE INDEX event_id ON event(id)");
+    for (const auto* column : {"time", "action", "source_id", "target_id"})
+      execute(fmt::format("CREATE INDEX event_{0} ON event({0})", column));
+    execute(
+        "CREATE VIRTUAL TABLE event_words USING fts5(content, content='event', content_rowid='position')");
+    insert_ = prepare(
+        "INSERT INTO event(id,time,kind,action,source_type,source_id,target_type,target_id,content) "
+        "VALUES(?,?,?,?,?,?,?,?,?)");
+    insert_words_ = prepare("INSERT INTO event_words(rowid, content) VALUES(?,?)");
+  }
+  ~Sqlite() {
+    sqlite3_finalize(insert_);
+    sqlite3_finalize(insert_words_);
+    sqlite3_close(database_);
+  }
+  Sqlite(const Sqlite&) = delete;
+  Sqlite& operator=(const Sqlite&) = delete;
+
+  void execute(const std::string& sql) {
+    if (sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+      give_up(fmt::format("SQLite: {}: {}", sql, sqlite3_errmsg(database_)));
+  }
+
+  void add(std::string_view line) {
+    if (!parser_.parse(line, document_)) give_up("an event does not parse");
+    const auto root = document_.root();
+    sqlite3_reset(insert_);
+    constexpr const char* columns[] = {"id",         "time",     "kind",       "action",
+                                       "sourceType", "sourceId", "targetType", "targetId"};
+    for (int i = 0; i < 8; ++i) {
+      const auto value = root.find(columns[i]).string();
+      sqlite3_bind_text(insert_, i + 1, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
+    }
+    sqlite3_bind_text(insert_, 9, line.data(), static_cast<int>(line.size()), SQLITE_STATIC);
+    if (sqlite3_step(insert_) != SQLITE_DONE) give_up(sqlite3_errmsg(database_));
+    sqlite3_reset(insert_words_);
+    sqlite3_bind_int64(insert_words_, 1, sqlite3_last_insert_rowid(database_));
+    sqlite3_bind_text(insert_words_, 2, line.data(), static_cast<int>(line.size()), SQLITE_STATIC);
+    if (sqlite3_step(insert_words_) != SQLITE_DONE) give_up(sqlite3_errmsg(database_));
+  }
+
+ private:
+  sqlite3_stmt* prepare(const char* sql) {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(database_, sql, -1, &statement, nullptr) != SQLITE_OK)
+      give_up(sqlite3_errmsg(database_));
+    return statement;
+  }
+
+  sqlite3* database_ = nullptr;
+  sqlite3_stmt* insert_ = nullptr;
+  sqlite3_stmt* insert_words_ = nullptr;
+  json::Parser parser_;
+  json::Document document_;
+};
+
+Figure run_sqlite(const Settings& settings, const std::vector<std::string>& batches,
+                  std::uint64_t events_max) {
+  const auto directory = settings.directory + "/sqlite-bench";
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  Figure figure{"SQLite FTS5, durable", 0, 0};
+  {
+    Sqlite database(directory + "/events.sqlite");
+    const double start = now_seconds();
+    for (const auto& batch : batches) {
+      if (figure.events >= events_max) break;
+      database.execute("BEGIN");
+      for (std::size_t at = 0; at < batch.size();) {
+        const auto end = batch.find('\n', at);
+        database.add(std::string_view(batch).substr(at, end - at));
+        ++figure.events;
+        at = end + 1;
+      }
+      database.execute("COMMIT");
+    }
+    figure.seconds = now_seconds() - start;
+  }
+  figure.disk_bytes = bytes_below(directory);
+  std::filesystem::remove_all(directory);
+  return figure;
+}
+
+// ----------------------------------------------------------------------------------- Vestige over HTTP
+
+// A server process of its own on a free port; ended by SIGTERM... through its handle.
+class ServerProcess {
+ public:
+  ServerProcess(const std::string& binary, std::string directory) : directory_(std::move(directory)) {
+    std::filesystem::remove_all(directory_);
+    auto program = platform::start_program({binary, "serve", "--data", directory_, "--port", "0"},
+                                           {.errors_to_output = true});
+    if (!program) give_up(program.error().message);
+    program_ = *std::move(program);
+    std::array<std::uint8_t, 4096> piece;
+    // Its log says when it is ready; until then it prints little.
+    while (log_.find("ready: ") == std::string::npos) {
+      const auto got = program_->read(piece);
+      if (!got || *got == 0) give_up("the server did not start: " + log_);
+      log_.append(reinterpret_cast<const char*>(piece.data()), *got);
+    }
+    const auto start = log_.find("http", log_.find("ready: "));
+    url_ = log_.substr(start, log_.find(' ', start) - start);
+  }
+  ~ServerProcess() {
+    program_.reset();  // kills and reaps: what it holds is thrown away
+    std::filesystem::remove_all(directory_);
+  }
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+  const std::string& url() const { return url_; }
+  std::string key() const {
+    auto files = platform::open_directory(directory_, false);
+    auto bytes = platform::read_file(**files, "admin.key", 4096);
+    std::string key(text(*bytes));
+    while (key.ends_with('\n')) key.pop_back();
+    return key;
+  }
+
+ private:
+  std::string directory_;
+  std::string log_;
+  std::string url_;
+  std::unique_ptr<platform::Program> program_;
+};
+
+Figure run_http(const Settings& settings, const std::string& name, const std::vector<std::string>& bodies,
+                std::size_t events_a_body, std::size_t connections) {
+  ServerProcess server(settings.server, settings.directory + "/vestige-bench-http");
+  const auto key = server.key();
+  std::atomic<std::size_t> next{0};
+  Mutex mutex;
+  std::vector<double> latencies;
+  const double start = now_seconds();
+  {
+    std::vector<std::unique_ptr<platform::Thread>> threads;
+    for (std::size_t i = 0; i < connections; ++i)
+      threads.push_back(std::make_unique<platform::Thread>("client", [&] {
+        http::Client client({.url = server.url(), .bearer_token = key});
+        std::vector<double> mine;
+        for (auto at = next++; at < bodies.size(); at = next++) {
+          const double sent = now_seconds();
+          const auto answer = client.send("POST", "/api/events", bodies[at], "application/x-ndjson");
+          if (!answer || answer->status != 201) give_up(answer ? answer->body : answer.error().message);
+          mine.push_back((now_seconds() - sent) * 1e3);
+        }
+        Lock lock(mutex);
+        latencies.insert(latencies.end(), mine.begin(), mine.end());
+      }));
+  }
+  Figure figure{name, bodies.size() * events_a_body, now_seconds() - start};
+  std::ranges::sort(latencies);
+  figure.p50_ms = latencies[latencies.size() / 2];
+  figure.p99_ms = latencies[latencies.size() * 99 / 100];
+  return figure;
+}
+
+// ------------------------------------------------------------------------------------------- report
+
+void print(const Settings& settings, const std::vector<Figure>& figures) {
+  const auto& peer = figures.front();
+  if (settings.json) {
+    fmt::print("[");
+    for (std::size_t i = 0; i < figures.size(); ++i)
+      fmt::print(
+          "{}{{\"name\":\"{}\",\"events\":{},\"eventsPerSecond\":{:.0f},\"ratio\":{:.2f},\"bytesPerEvent\":{:"
+          ".0f},"
+          "\"p50ms\":{:.2f},\"p99ms\":{:.2f}}}",
+          i > 0 ? "," : "", figures[i].name, figures[i].events, figures[i].per_second(),
+          figures[i].per_second() / peer.per_second(),
+          static_cast<double>(figures[i].disk_bytes) / static_cast<double>(figures[i].events),
+          figures[i].p50_ms, figures[i].p99_ms);
+    fmt::print("]\n");
+    return;
+  }
+  fmt::print("{:<44} {:>9} {:>10} {:>7} {:>8} {:>8} {:>8}\n", "durable ingest", "events", "events/s", "ratio",
+             "B/event", "p50 ms", "p99 ms");
+  for (const auto& figure : figures)
+    fmt::print("{:<44} {:>9} {:>10.0f} {:>6.1f}x {:>8.0f} {:>8.2f} {:>8.2f}\n", figure.name, figure.events,
+               figure.per_second(), figure.per_second() / peer.per_second(),
+               static_cast<double>(figure.disk_bytes) / static_cast<double>(figure.events), figure.p50_ms,
+               figure.p99_ms);
+}
+
+int run(const Settings& settings) {
+  const auto plain = make_batches(settings.events, settings.batch, {});
+  const auto sealed = make_batches(settings.events / 2, settings.batch, {.with_subject = true});
+  std::vector<Figure> figures;
+  figures.push_back(run_sqlite(settings, plain, settings.sqlite_events));
+  figures.push_back(run_vestige(settings, "Vestige, in process", plain));
+  figures.push_back(run_vestige(settings, "Vestige, in process, sealed for a person", sealed));
+  if (!settings.server.empty()) {
+    figures.push_back(run_http(settings, "Vestige, HTTP, batches of 100, 16 connections",
+                               make_batches(settings.events / 4, 100, {}), 100, 16));
+    figures.push_back(run_http(settings, "Vestige, HTTP, single events, 64 connections",
+                               make_batches(settings.events / 20, 1, {}), 1, 64));
+  }
+  print(settings, figures);
+  return 0;
+}
+
+}  // namespace
+}  // namespace vestige::bench
+
+int main(int argc, char** argv) {
+  vestige::bench::Settings settings;
+  CLI::App app("Durable ingest of Vestige beside SQLite with FTS5, on the same events in one run.");
+  bool quick = false;
+  app.add_flag("--quick", quick, "200,000 events instead of 1,000,000: about a minute");
+  app.add_option("--events", settings.events, "events for Vestige in process");
+  app.add_option("--sqlite-events", settings.sqlite_events, "events for SQLite, which is slower");
+  app.add_option("--directory", settings.directory, "where the data is written (it is removed again)");
+  app.add_option("--server", settings.server, "the vestige binary, to measure over HTTP as well");
+  app.add_flag("--json", settings.json, "figures as JSON");
+  CLI11_PARSE(app, argc, argv);
+  if (quick) {
+    settings.events = std::min<std::uint64_t>(settings.events, 200'000);
+    settings.sqlite_events = std::min<std::uint64_t>(settings.sqlite_events, 50'000);
+  }
+  return vestige::bench::run(settings);
+}
