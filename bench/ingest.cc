@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <future>
 
@@ -38,10 +39,13 @@ struct Figure {
   std::uint64_t events = 0;
   double seconds = 0;
   std::uint64_t disk_bytes = 0;
+  double cpu_seconds = 0;  // of this process; also where the machine is busy with something else
   double p50_ms = 0;
   double p99_ms = 0;
   double per_second() const { return static_cast<double>(events) / seconds; }
 };
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 double now_seconds() { return std::chrono::duration<double>(platform::system_clock().monotonic()).count(); }
 
@@ -84,6 +88,22 @@ class Window {
   std::size_t free_ GUARDED_BY(mutex_);
 };
 
+// What the entries take once all are in segments: entries, leaf hashes and id index.
+std::uint64_t sealed_bytes(app::TrailServiceOptions options) {
+  options.trail.threads = false;
+  auto service = app::TrailService::open(options, platform::system_clock(), platform::system_entropy());
+  if (!service) give_up(service.error().message);
+  for (;;) {
+    const auto more = (*service)->log().seal_once(true);
+    if (!more) give_up(more.error().message);
+    if (!*more) break;
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& segment : (*service)->audit_stream().record().segments)
+    bytes += segment.segment.bytes + segment.hashes.bytes + segment.ids.bytes;
+  return bytes;
+}
+
 Figure run_vestige(const Settings& settings, const std::string& name,
                    const std::vector<std::string>& batches) {
   const auto directory = settings.directory + "/vestige-bench-" + name;
@@ -103,6 +123,7 @@ Figure run_vestige(const Settings& settings, const std::string& name,
   std::atomic<std::size_t> next{0};
   std::atomic<std::uint64_t> accepted{0};
   const double start = now_seconds();
+  const double cpu_start = cpu_seconds();
   {
     std::vector<std::unique_ptr<platform::Thread>> threads;
     for (std::size_t i = 0; i < producers; ++i)
@@ -122,10 +143,10 @@ Figure run_vestige(const Settings& settings, const std::string& name,
   }
   window.drain(window_size);
   Figure figure{name, accepted.load(), now_seconds() - start};
-  // The size on disk is that of segments: let the sealer finish what it holds.
+  figure.cpu_seconds = cpu_seconds() - cpu_start;
   if (auto stopped = (*service)->stop(); !stopped) give_up(stopped.error().message);
-  figure.disk_bytes = bytes_below(directory);
   service->reset();
+  figure.disk_bytes = sealed_bytes(options);
   std::filesystem::remove_all(directory);
   return figure;
 }
@@ -207,6 +228,7 @@ Figure run_sqlite(const Settings& settings, const std::vector<std::string>& batc
   {
     Sqlite database(directory + "/events.sqlite");
     const double start = now_seconds();
+    const double cpu_start = cpu_seconds();
     for (const auto& batch : batches) {
       if (figure.events >= events_max) break;
       database.execute("BEGIN");
@@ -219,6 +241,7 @@ Figure run_sqlite(const Settings& settings, const std::vector<std::string>& batc
       database.execute("COMMIT");
     }
     figure.seconds = now_seconds() - start;
+    figure.cpu_seconds = cpu_seconds() - cpu_start;
   }
   figure.disk_bytes = bytes_below(directory);
   std::filesystem::remove_all(directory);
@@ -301,29 +324,36 @@ Figure run_http(const Settings& settings, const std::string& name, const std::ve
 
 // ------------------------------------------------------------------------------------------- report
 
-void print(const Settings& settings, const std::vector<Figure>& figures) {
+double per_event(double amount, const Figure& figure) { return amount / static_cast<double>(figure.events); }
+
+void print_json(const std::vector<Figure>& figures) {
   const auto& peer = figures.front();
-  if (settings.json) {
-    fmt::print("[");
-    for (std::size_t i = 0; i < figures.size(); ++i)
-      fmt::print(
-          "{}{{\"name\":\"{}\",\"events\":{},\"eventsPerSecond\":{:.0f},\"ratio\":{:.2f},\"bytesPerEvent\":{:"
-          ".0f},"
-          "\"p50ms\":{:.2f},\"p99ms\":{:.2f}}}",
-          i > 0 ? "," : "", figures[i].name, figures[i].events, figures[i].per_second(),
-          figures[i].per_second() / peer.per_second(),
-          static_cast<double>(figures[i].disk_bytes) / static_cast<double>(figures[i].events),
-          figures[i].p50_ms, figures[i].p99_ms);
-    fmt::print("]\n");
-    return;
+  std::string out = "[";
+  for (const auto& figure : figures) {
+    if (out.size() > 1) out += ",";
+    out += fmt::format(
+        R"({{"name":"{}","events":{},"eventsPerSecond":{:.0f},"ratio":{:.2f},"cpuMicroseconds":{:.2f},)"
+        R"("bytesPerEvent":{:.0f},"p50ms":{:.2f},"p99ms":{:.2f}}})",
+        figure.name, figure.events, figure.per_second(), figure.per_second() / peer.per_second(),
+        per_event(figure.cpu_seconds * 1e6, figure),
+        per_event(static_cast<double>(figure.disk_bytes), figure), figure.p50_ms, figure.p99_ms);
   }
-  fmt::print("{:<44} {:>9} {:>10} {:>7} {:>8} {:>8} {:>8}\n", "durable ingest", "events", "events/s", "ratio",
-             "B/event", "p50 ms", "p99 ms");
+  fmt::print("{}]\n", out);
+}
+
+// A figure that was not measured is a dash.
+std::string cell(double value, int digits) { return value > 0 ? fmt::format("{:.{}f}", value, digits) : "-"; }
+
+void print_table(const std::vector<Figure>& figures) {
+  const auto& peer = figures.front();
+  fmt::print("{:<46} {:>9} {:>10} {:>7} {:>9} {:>8} {:>8} {:>8}\n", "durable ingest", "events", "events/s",
+             "ratio", "us CPU/ev", "B/event", "p50 ms", "p99 ms");
   for (const auto& figure : figures)
-    fmt::print("{:<44} {:>9} {:>10.0f} {:>6.1f}x {:>8.0f} {:>8.2f} {:>8.2f}\n", figure.name, figure.events,
+    fmt::print("{:<46} {:>9} {:>10.0f} {:>6.1f}x {:>9} {:>8} {:>8} {:>8}\n", figure.name, figure.events,
                figure.per_second(), figure.per_second() / peer.per_second(),
-               static_cast<double>(figure.disk_bytes) / static_cast<double>(figure.events), figure.p50_ms,
-               figure.p99_ms);
+               cell(per_event(figure.cpu_seconds * 1e6, figure), 1),
+               cell(per_event(static_cast<double>(figure.disk_bytes), figure), 0), cell(figure.p50_ms, 2),
+               cell(figure.p99_ms, 2));
 }
 
 int run(const Settings& settings) {
@@ -339,7 +369,7 @@ int run(const Settings& settings) {
     figures.push_back(run_http(settings, "Vestige, HTTP, single events, 64 connections",
                                make_batches(settings.events / 20, 1, {}), 1, 64));
   }
-  print(settings, figures);
+  settings.json ? print_json(figures) : print_table(figures);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "audit/limits.h"
 #include "base/time_text.h"
@@ -19,51 +20,88 @@ std::unexpected<Error> refuse(const json::Value& at, std::string path, std::stri
   return std::unexpected(std::move(error));
 }
 
-constexpr std::string_view members[] = {"action",   "changes",    "context",  "detail",
-                                        "id",       "kind",       "lossless", "sourceEntityMeta",
-                                        "sourceId", "sourceType", "subject",  "targetEntityMeta",
-                                        "targetId", "targetType", "time"};
-constexpr std::string_view server_members[] = {"index", "leaf", "receivedAt", "tenant"};
+// In canonical order, as the members of a parsed object stand.
+enum Field : std::size_t {
+  action,
+  changes,
+  context,
+  detail,
+  id,
+  kind,
+  lossless,
+  source_meta,
+  source_id,
+  source_type,
+  subject,
+  target_meta,
+  target_id,
+  target_type,
+  time,
+  fields
+};
+constexpr std::array<std::string_view, fields> names = {
+    "action",  "changes",          "context",          "detail",     "id",
+    "kind",    "lossless",         "sourceEntityMeta", "sourceId",   "sourceType",
+    "subject", "targetEntityMeta", "targetId",         "targetType", "time"};
+static_assert(std::ranges::is_sorted(names));
+constexpr std::array<std::string_view, 4> server_names = {"index", "leaf", "receivedAt", "tenant"};
 
-Status check_members(const json::Value& root) {
-  for (std::size_t i = 0; i < root.size(); ++i) {
-    const auto key = root.key_at(i);
-    if (std::ranges::find(members, key) != std::end(members)) continue;
-    std::string path;
-    json::append_pointer(path, key);
-    if (std::ranges::find(server_members, key) != std::end(server_members))
-      return refuse(root.at(i), path, fmt::format("\"{}\" is set by the server; leave it out", key));
-    return refuse(
-        root.at(i), path,
-        fmt::format(
-            "\"{}\" is not a member of an event; what belongs to the event alone goes into \"detail\"", key));
+std::string path_of(Field field) { return fmt::format("/{}", names[field]); }
+
+std::unexpected<Error> refuse_unknown(const json::Value& value, std::string_view key) {
+  std::string path;
+  json::append_pointer(path, key);
+  if (std::ranges::find(server_names, key) != server_names.end())
+    return refuse(value, path, fmt::format("\"{}\" is set by the server; leave it out", key));
+  return refuse(
+      value, path,
+      fmt::format("\"{}\" is not a member of an event; what belongs to the event alone goes into \"detail\"",
+                  key));
+}
+
+// The members that are set (null counts as not sent), one pass over both sorted lists.
+class Members {
+ public:
+  static Result<Members> read(const json::Value& root) {
+    Members members;
+    std::size_t field = 0;
+    for (std::size_t i = 0; i < root.size(); ++i) {
+      const auto key = root.key_at(i);
+      while (field < fields && names[field] < key) ++field;
+      if (field == fields || names[field] != key) return refuse_unknown(root.at(i), key);
+      const auto value = root.at(i);
+      if (!value.is_null()) members.values_[field] = value;
+    }
+    return members;
   }
-  return {};
-}
 
-Result<std::string_view> text_member(const json::Value& root, std::string_view name, std::size_t bytes_max) {
-  const auto value = root.find(name);
-  if (!value.exists() || value.is_null()) return std::string_view();
-  const auto path = fmt::format("/{}", name);
-  if (!value.is_string()) return refuse(value, path, "must be a string");
-  if (value.string().size() > bytes_max)
-    return refuse(value, path, fmt::format("has {} bytes, more than the limit", value.string().size()),
-                  fmt::format("{} bytes", bytes_max));
-  return value.string();
-}
+  const json::Value& operator[](Field field) const { return values_[field]; }
 
-Result<json::Value> container_member(const json::Value& root, std::string_view name, json::Type type) {
-  const auto value = root.find(name);
-  if (!value.exists() || value.is_null()) return json::Value();
-  if (value.type() != type)
-    return refuse(value, fmt::format("/{}", name),
-                  type == json::Type::object ? "must be an object" : "must be an array");
-  return value;
-}
+  Result<std::string_view> text(Field field, std::size_t bytes_max) const {
+    const auto& value = values_[field];
+    if (!value.exists()) return std::string_view();
+    if (!value.is_string()) return refuse(value, path_of(field), "must be a string");
+    if (value.string().size() > bytes_max)
+      return refuse(value, path_of(field),
+                    fmt::format("has {} bytes, more than the limit", value.string().size()),
+                    fmt::format("{} bytes", bytes_max));
+    return value.string();
+  }
 
-Status read_subjects(const json::Value& root, Event& event) {
-  const auto value = root.find("subject");
-  if (!value.exists() || value.is_null()) return {};
+  Result<json::Value> container(Field field, json::Type type) const {
+    const auto& value = values_[field];
+    if (value.exists() && value.type() != type)
+      return refuse(value, path_of(field),
+                    type == json::Type::object ? "must be an object" : "must be an array");
+    return value;
+  }
+
+ private:
+  std::array<json::Value, fields> values_;
+};
+
+Status read_subjects(const json::Value& value, Event& event) {
+  if (!value.exists()) return {};
   const auto add = [&](const json::Value& one, const std::string& path) -> Status {
     if (!one.is_string() || one.string().empty())
       return refuse(one, path, "a subject must be a string that is not empty");
@@ -82,8 +120,8 @@ Status read_subjects(const json::Value& root, Event& event) {
   return {};
 }
 
-Status read_lossless(const json::Value& root, Event& event) {
-  VESTIGE_TRY(event.lossless, container_member(root, "lossless", json::Type::array));
+Status read_lossless(const Members& members, Event& event) {
+  VESTIGE_TRY(event.lossless, members.container(lossless, json::Type::array));
   if (!event.lossless.exists()) return {};
   if (event.lossless.size() > lossless_max)
     return refuse(event.lossless, "/lossless", "too many paths",
@@ -94,32 +132,51 @@ Status read_lossless(const json::Value& root, Event& event) {
   return {};
 }
 
-Status read_identity(const json::Value& root, Event& event) {
-  if (const auto id = root.find("id"); id.exists() && !id.is_null()) {
-    event.id = id.is_string() ? parse_uuid(id.string()) : std::nullopt;
-    if (!event.id) return refuse(id, "/id", "must be a UUID (8-4-4-4-12 hex digits)");
+Status read_identity(const Members& members, Event& event) {
+  if (const auto& value = members[id]; value.exists()) {
+    event.id = value.is_string() ? parse_uuid(value.string()) : std::nullopt;
+    if (!event.id) return refuse(value, "/id", "must be a UUID (8-4-4-4-12 hex digits)");
   }
-  if (const auto time = root.find("time"); time.exists() && !time.is_null()) {
-    event.time = time.is_string() ? parse_time(time.string()) : std::nullopt;
+  if (const auto& value = members[time]; value.exists()) {
+    event.time = value.is_string() ? parse_time(value.string()) : std::nullopt;
     if (!event.time)
-      return refuse(time, "/time", "must be an RFC 3339 date-time, such as 2026-11-25T14:40:11.213Z");
+      return refuse(value, "/time", "must be an RFC 3339 date-time, such as 2026-11-25T14:40:11.213Z");
   }
   return {};
 }
 
-Status read_kind(const json::Value& root, const KindRegistry& kinds, bool system, Event& event) {
-  VESTIGE_TRY(event.kind, text_member(root, "kind", word_bytes_max));
-  VESTIGE_TRY(event.action, text_member(root, "action", word_bytes_max));
+Status read_kind(const json::Value& root, const Members& members, const KindRegistry& kinds, bool system,
+                 Event& event) {
+  VESTIGE_TRY(event.kind, members.text(kind, word_bytes_max));
+  VESTIGE_TRY(event.action, members.text(action, word_bytes_max));
   if (event.kind.empty()) return refuse(root, "/kind", "every event needs a \"kind\"");
   if (event.action.empty()) return refuse(root, "/action", "every event needs an \"action\"");
   if (is_system_kind(event.kind) && !system)
-    return refuse(root.find("kind"), "/kind",
-                  "kinds that start with \"system.\" are written by the server only");
+    return refuse(members[kind], "/kind", "kinds that start with \"system.\" are written by the server only");
   event.schema = kinds.find(event.kind);
   if (event.schema == nullptr)
-    return refuse(root.find("kind"), "/kind",
+    return refuse(members[kind], "/kind",
                   fmt::format("the kind \"{}\" is not registered; known kinds are {}", event.kind,
                               fmt::join(kinds.names(), ", ")));
+  return {};
+}
+
+// The kind's schema, over the members that it describes.
+Status check_schema(const json::Value& root, const Members& members, const Event& event) {
+  std::string path;
+  for (const auto field : {changes, context, detail, source_meta, target_meta}) {
+    const auto& value = members[field];
+    const auto property = event.schema->root.properties.find(names[field]);
+    if (property == event.schema->root.properties.end() || !value.exists()) continue;
+    path.assign("/").append(names[field]);
+    if (auto valid = validate(*property->second, value, path); !valid) {
+      if (!valid.error().position) valid.error().position = value.position();
+      return valid;
+    }
+  }
+  for (const auto& name : event.schema->root.required)
+    if (!root.find(name).exists())
+      return refuse(root, "", fmt::format("an event of kind {} needs \"{}\"", event.kind, name));
   return {};
 }
 
@@ -127,39 +184,23 @@ Status read_kind(const json::Value& root, const KindRegistry& kinds, bool system
 
 Result<Event> read_event(const json::Value& root, const KindRegistry& kinds, bool system) {
   if (!root.is_object()) return refuse(root, "", "an event must be a JSON object");
-  VESTIGE_CHECKED(check_members(root));
+  VESTIGE_TRY(const auto members, Members::read(root));
   Event event;
   event.root = root;
-  VESTIGE_CHECKED(read_kind(root, kinds, system, event));
-  VESTIGE_CHECKED(read_identity(root, event));
-  VESTIGE_TRY(event.source_type, text_member(root, "sourceType", word_bytes_max));
-  VESTIGE_TRY(event.source_id, text_member(root, "sourceId", identifier_bytes_max));
-  VESTIGE_TRY(event.target_type, text_member(root, "targetType", word_bytes_max));
-  VESTIGE_TRY(event.target_id, text_member(root, "targetId", identifier_bytes_max));
-  VESTIGE_CHECKED(read_subjects(root, event));
-  VESTIGE_TRY(event.detail, container_member(root, "detail", json::Type::object));
-  VESTIGE_TRY(event.changes, container_member(root, "changes", json::Type::array));
-  VESTIGE_TRY(event.context, container_member(root, "context", json::Type::object));
-  VESTIGE_TRY(event.source_meta, container_member(root, "sourceEntityMeta", json::Type::object));
-  VESTIGE_TRY(event.target_meta, container_member(root, "targetEntityMeta", json::Type::object));
-  VESTIGE_CHECKED(read_lossless(root, event));
-  std::string path;
-  const auto check = [&](std::string_view name, const json::Value& value) -> Status {
-    const auto property = event.schema->root.properties.find(name);
-    if (property == event.schema->root.properties.end() || !value.exists()) return {};
-    path = fmt::format("/{}", name);
-    auto valid = validate(*property->second, value, path);
-    if (!valid && !valid.error().position) valid.error().position = value.position();
-    return valid;
-  };
-  VESTIGE_CHECKED(check("detail", event.detail));
-  VESTIGE_CHECKED(check("changes", event.changes));
-  VESTIGE_CHECKED(check("context", event.context));
-  VESTIGE_CHECKED(check("sourceEntityMeta", event.source_meta));
-  VESTIGE_CHECKED(check("targetEntityMeta", event.target_meta));
-  for (const auto& name : event.schema->root.required)
-    if (!root.find(name).exists())
-      return refuse(root, "", fmt::format("an event of kind {} needs \"{}\"", event.kind, name));
+  VESTIGE_CHECKED(read_kind(root, members, kinds, system, event));
+  VESTIGE_CHECKED(read_identity(members, event));
+  VESTIGE_TRY(event.source_type, members.text(source_type, word_bytes_max));
+  VESTIGE_TRY(event.source_id, members.text(source_id, identifier_bytes_max));
+  VESTIGE_TRY(event.target_type, members.text(target_type, word_bytes_max));
+  VESTIGE_TRY(event.target_id, members.text(target_id, identifier_bytes_max));
+  VESTIGE_CHECKED(read_subjects(members[subject], event));
+  VESTIGE_TRY(event.detail, members.container(detail, json::Type::object));
+  VESTIGE_TRY(event.changes, members.container(changes, json::Type::array));
+  VESTIGE_TRY(event.context, members.container(context, json::Type::object));
+  VESTIGE_TRY(event.source_meta, members.container(source_meta, json::Type::object));
+  VESTIGE_TRY(event.target_meta, members.container(target_meta, json::Type::object));
+  VESTIGE_CHECKED(read_lossless(members, event));
+  VESTIGE_CHECKED(check_schema(root, members, event));
   return event;
 }
 

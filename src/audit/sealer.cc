@@ -174,12 +174,17 @@ class EntryWriter {
       }
       out_.push_back(']');
     }
-    text("id", format_uuid(draft_.id));
+    write_uuid(draft_.id, slot("id", uuid_text_size));
     text("kind", event_.kind);
     if (event_.lossless.exists()) key("lossless"), json::append_canonical(out_, event_.lossless);
-    if (references.empty()) text("mac", to_base64(draft_.mac));
-    draft_.received_at = blank("receivedAt", time_text_size);
-    draft_.salt_at = blank("salt", salt_text_size);
+    if (references.empty()) {
+      key("mac");
+      out_.push_back('"');
+      append_base64(out_, draft_.mac);
+      out_.push_back('"');
+    }
+    draft_.received_at = static_cast<std::size_t>(slot("receivedAt", time_text_size) - out_.data());
+    draft_.salt_at = static_cast<std::size_t>(slot("salt", salt_text_size) - out_.data());
     key("schema"), json::append_number(out_, std::int64_t{event_.schema->version});
     if (!references.empty()) key("sealed"), seal::append_references(out_, references);
     raw("sourceEntityMeta", source_meta_);
@@ -195,7 +200,7 @@ class EntryWriter {
     if (!target_id_sealed_) text("targetId", event_.target_id);
     text("targetType", event_.target_type);
     text("tenant", tenant);
-    text("time", format_time(additions_.time));
+    write_time(additions_.time, slot("time", time_text_size));
     key("v"), out_.push_back('1');
     out_.push_back('}');
   }
@@ -218,13 +223,14 @@ class EntryWriter {
     key(name);
     out_.append(json);
   }
-  std::size_t blank(std::string_view name, std::size_t size) {
+  // A string member of a known size, to be written at once or later; valid until the next append.
+  char* slot(std::string_view name, std::size_t size) {
     key(name);
     out_.push_back('"');
     const auto at = out_.size();
     out_.append(size, ' ');
     out_.push_back('"');
-    return at;
+    return out_.data() + at;
   }
   const SchemaNode* node_of(std::string_view name) const {
     const auto property = event_.schema->root.properties.find(name);
@@ -235,12 +241,12 @@ class EntryWriter {
     if (!value.exists()) return;
     const auto before = out_.size();
     key(name);
-    path_ = fmt::format("/{}", name);
+    path_.assign("/").append(name);
     if (!Splitter(plan_, out_).split(node_of(name), value, path_, Whose::nobody)) out_.resize(before);
   }
   void collect(std::string_view name, const json::Value& value, std::string& into) {
     if (!value.exists()) return;
-    path_ = fmt::format("/{}", name);
+    path_.assign("/").append(name);
     if (!Splitter(plan_, into).split(node_of(name), value, path_, Whose::nobody)) into.clear();
   }
 
@@ -352,7 +358,7 @@ EntrySealer::EntrySealer(vault::Vault& vault, platform::Entropy& entropy, platfo
 Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additions) {
   DraftEntry draft;
   draft.id_is_ours = !event.id.has_value();
-  draft.id = event.id.value_or(make_uuid_v7(clock_.now(), entropy_.bytes<16>()));
+  draft.id = event.id ? *event.id : make_uuid_v7(clock_.now(), entropy_.bytes<16>());
 
   // The content is everything but the id: the same event sent under a new id is another event, and the
   // same id with the same content is the same one.

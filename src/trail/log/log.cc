@@ -213,6 +213,7 @@ void Log::Impl::run_sealer() {
       Lock lock(mutex_);
       if (sealer_stopping_) return;
     }
+    state_.wal->prepare_spare();
     const auto worked = sealer_->step(under_wal_pressure());
     Lock lock(mutex_);
     sealing_problem_ = worked ? std::string() : worked.error().message;

@@ -85,15 +85,17 @@ Result<bool> Sealer::step(bool everything) {
   }
   for (auto& stream : state_.streams) {
     if (everything) stream->freeze_block();
-    if (const auto block = stream->sealable_block()) {
-      VESTIGE_CHECKED(encode_block(*stream, *block));
-      stream->replace_block(block, open_[stream->number()].writer->take_run());
+    auto open = open_.find(stream->number());
+    const bool is_open = open != open_.end() && open->second.writer;
+    const auto block = stream->sealable_block();
+    // A full segment is closed before another block is begun.
+    if (is_open && (wants_closing(*open->second.writer) || (everything && !block))) {
+      VESTIGE_CHECKED(close_segment(*stream, *open->second.writer));
       return true;
     }
-    const auto open = open_.find(stream->number());
-    if (open == open_.end() || !open->second.writer) continue;
-    if (!everything && !wants_closing(*open->second.writer)) continue;
-    VESTIGE_CHECKED(close_segment(*stream, *open->second.writer));
+    if (!block) continue;
+    VESTIGE_CHECKED(encode_block(*stream, *block));
+    stream->replace_block(block, open_[stream->number()].writer->take_run());
     return true;
   }
   return false;

@@ -195,6 +195,30 @@ Status WalWriter::recycle_below(std::uint64_t generation) {
   return files_.sync_directory(std::string(wal_directory));
 }
 
+void WalWriter::prepare_spare() {
+  std::string name;
+  std::uint64_t bytes = 0;
+  {
+    Lock lock(mutex_);
+    bytes = options_.wal_file_bytes;
+    if (poisoned_ || !spares_.empty() || offset_ < open_.back().bytes / 2) return;
+    const auto free = files_.free_bytes();
+    if (!free || *free < bytes + options_.disk_reserve_bytes || total_bytes() + bytes > options_.wal_bytes_max) return;
+    name = platform::join(wal_directory, fmt::format("spare-{}.wal", ++spare_number_));
+  }
+  // Writing it takes a while, and nobody else uses this name.
+  auto file = files_.create(name, platform::FileMode::shared_read);
+  if (!file) return;
+  if (!(*file)->preallocate(bytes)) {
+    file->reset();
+    // What cannot be removed now goes at the next start.
+    static_cast<void>(files_.remove(name));
+    return;
+  }
+  Lock lock(mutex_);
+  spares_[name] = bytes;
+}
+
 Status WalWriter::finish() {
   Lock lock(mutex_);
   if (poisoned_) return stopped();

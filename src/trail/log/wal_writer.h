@@ -45,6 +45,10 @@ class WalWriter {
   std::uint64_t oldest_needed(const std::map<std::uint8_t, std::uint64_t>& sealed_sizes);
   Status recycle_below(std::uint64_t generation);
 
+  // Reserves the next file ahead, where the current one is half full and none is spare, so that the committer
+  // need not wait for it. Not being able to is no error: the committer will meet it. One caller at a time.
+  void prepare_spare() EXCLUDES(mutex_);
+
   // After an end mark: cuts the file behind it and removes spare files.
   Status finish();
 
