@@ -1,0 +1,145 @@
+// Defends: a setting comes from the last source that has it (defaults, file, environment, command line);
+// nothing is silently ignored or cut; the documentation names every key with its default.
+#include "cli/configuration.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "cli/internal/local_file.h"
+#include "cli/testing/recorder.h"
+
+namespace vestige::cli {
+namespace {
+
+bool is_number(const ConfigurationKey& key) {
+  return !std::holds_alternative<std::string ServeArguments::*>(key.member);
+}
+
+std::string random_value(const ConfigurationKey& key, std::mt19937_64& random) {
+  if (key.name == "log_format") return random() % 2 ? "text" : "json";
+  if (!is_number(key)) return "v" + std::to_string(random() % 1'000);
+  const auto steps = (key.most - key.least) / key.multiple_of;
+  return std::to_string(key.least + random() % (steps + 1) * key.multiple_of);
+}
+
+TEST(Configuration, TheLastSourceWins) {
+  const auto seed = std::random_device()();
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < testing::rounds(300); ++round) {
+    std::map<std::string, std::string> environment;
+    std::map<std::string_view, std::string> expected;
+    ConfigurationSources sources;
+    sources.file = ConfigurationFile{.name = "t.toml", .text = "# a comment\n"};
+    for (const auto& key : configuration_keys()) {
+      // These exclude or require each other, which another test is about.
+      if (key.name.starts_with("tls_") || key.name == "root_key_command") continue;
+      expected[key.name] = value_text(key, ServeArguments{});
+      const auto take = [&] { return expected[key.name] = random_value(key, random); };
+      if (random() % 2) {
+        const auto value = take();
+        sources.file->text +=
+            std::string(key.name) + " = " + (is_number(key) ? value : "\"" + value + "\"") + "\n";
+      }
+      if (random() % 2) environment[environment_name(key)] = take();
+      if (random() % 2) sources.command_line.emplace_back(key.name, take());
+    }
+    sources.environment = [&](const std::string& name) -> std::optional<std::string> {
+      const auto found = environment.find(name);
+      if (found == environment.end()) return std::nullopt;
+      return found->second;
+    };
+    const auto arguments = configure(sources);
+    ASSERT_TRUE(arguments) << "seed " << seed << ": " << arguments.error().message << "\n"
+                           << sources.file->text;
+    for (const auto& key : configuration_keys())
+      if (expected.contains(key.name))
+        ASSERT_EQ(value_text(key, *arguments), expected[key.name]) << "seed " << seed;
+  }
+}
+
+Result<ServeArguments> from_file(std::string text) {
+  return configure({.file = ConfigurationFile{.name = "v.toml", .text = std::move(text)}});
+}
+Result<ServeArguments> from_line(std::string key, std::string value) {
+  return configure({.command_line = {{std::move(key), std::move(value)}}});
+}
+
+TEST(Configuration, UnknownKeysAreErrorsThatNameTheKnownOnes) {
+  const auto refused = from_file("data = \"x\"\nprot = 8080\n");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
+  EXPECT_NE(refused.error().message.find("prot in v.toml, line 2"), std::string::npos)
+      << refused.error().message;
+  for (const auto& key : configuration_keys())
+    EXPECT_NE(refused.error().message.find(key.name), std::string::npos) << key.name;
+  EXPECT_FALSE(from_file("[server]\nport = 1\n"));
+  EXPECT_FALSE(from_file("port = \n"));
+  EXPECT_FALSE(from_file("port = 1\nport = 2\n"));
+}
+
+TEST(Configuration, NumbersStayWithinTheirBounds) {
+  for (const auto& key : configuration_keys()) {
+    if (!is_number(key)) continue;
+    const std::string name(key.name);
+    EXPECT_TRUE(from_line(name, std::to_string(key.least))) << name;
+    EXPECT_TRUE(from_line(name, std::to_string(key.most))) << name;
+    EXPECT_FALSE(from_line(name, std::to_string(key.most + 1))) << name;
+    if (key.least > 0) EXPECT_FALSE(from_line(name, std::to_string(key.least - 1))) << name;
+    if (key.multiple_of > 1) EXPECT_FALSE(from_line(name, std::to_string(key.least + 1))) << name;
+    for (const auto* const wrong : {"", "x", "1x", "-1", "1.5", " 1", "18446744073709551616"})
+      EXPECT_FALSE(from_line(name, wrong)) << name << " took \"" << wrong << "\"";
+  }
+}
+
+TEST(Configuration, SizesTakeUnits) {
+  EXPECT_EQ(from_line("wal_bytes_max", "2GiB")->wal_bytes_max, std::uint64_t{2} << 30);
+  EXPECT_EQ(from_line("wal_bytes_max", "256 MiB")->wal_bytes_max, std::uint64_t{256} << 20);
+  EXPECT_EQ(from_file("wal_bytes_max = \"524288KiB\"\n")->wal_bytes_max, std::uint64_t{512} << 20);
+  EXPECT_FALSE(from_line("wal_bytes_max", "18446744073709551615GiB"));
+  EXPECT_FALSE(from_line("wal_bytes_max", "2GB"));
+  EXPECT_FALSE(from_line("connections_max", "1KiB"));
+}
+
+TEST(Configuration, WhatBelongsTogetherIsChecked) {
+  EXPECT_FALSE(from_file("tls_certificate = \"c.pem\"\n"));
+  EXPECT_FALSE(from_file("tls_key = \"k.pem\"\n"));
+  EXPECT_TRUE(from_file("tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"\n"));
+  EXPECT_FALSE(from_file("root_key_command = \"a\"\nroot_key_environment = \"B\"\n"));
+  EXPECT_FALSE(from_file("log_format = \"xml\"\n"));
+  EXPECT_FALSE(from_file("port = \"8080\"\n"));
+  EXPECT_FALSE(from_file("data = 5\n"));
+  EXPECT_FALSE(from_file("data = true\n"));
+  EXPECT_FALSE(from_line("data", ""));
+  EXPECT_FALSE(from_line("node", "\xff"));
+}
+
+TEST(Configuration, MessagesNameTheSourceAndWhatItTakes) {
+  const auto refused = configure({.environment = [](const std::string& name) -> std::optional<std::string> {
+    return name == "VESTIGE_PORT" ? std::optional<std::string>("eighty") : std::nullopt;
+  }});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "VESTIGE_PORT is \"eighty\", but port takes a whole number from 0 to 65535.");
+}
+
+TEST(Configuration, TheDocumentNamesEveryKeyAndItsDefault) {
+  const auto document =
+      read_local(std::string(VESTIGE_SOURCE_DIR) + "/docs/operating/configuration.md", 1 << 20);
+  ASSERT_TRUE(document) << document.error().message;
+  std::size_t rows = 0;
+  for (std::size_t at = document->find("\n| `"); at != std::string::npos;
+       at = document->find("\n| `", at + 1))
+    ++rows;
+  EXPECT_EQ(rows, configuration_keys().size()) << "a row that is no key, or a key without a row";
+  for (const auto& key : configuration_keys()) {
+    const auto preset = value_text(key, ServeArguments{});
+    const auto row = "\n| `" + std::string(key.name) + "` | " +
+                     (preset.empty() ? std::string("") : "`" + preset + "` ") + "|";
+    EXPECT_NE(document->find(row), std::string::npos) << "no row beginning with" << row;
+  }
+}
+
+}  // namespace
+}  // namespace vestige::cli

@@ -1,0 +1,196 @@
+#include "cli/internal/connection.h"
+
+#include <fmt/format.h>
+
+#include "base/encoding.h"
+#include "cli/cli.h"
+#include "cli/internal/display.h"
+#include "cli/internal/json_text.h"
+#include "cli/internal/local_file.h"
+
+namespace vestige::cli {
+namespace {
+
+constexpr std::uint64_t line_file_bytes_max = 4'096;
+constexpr std::size_t raw_answer_shown_max = 300;
+// Events may nest to depth 64, and stand inside the answer.
+constexpr json::Limits answer_limits{.depth_max = 128, .bytes_max = std::uint64_t{256} << 20};
+
+struct Setting {
+  std::string value;
+  std::string source;
+};
+
+std::optional<Setting> given(const std::string& option, std::string_view option_name,
+                             const std::string& variable, const Surroundings& surroundings) {
+  if (!option.empty()) return Setting{option, std::string(option_name)};
+  if (auto value = surroundings.environment(variable); value && !value->empty())
+    return Setting{*std::move(value), variable};
+  return std::nullopt;
+}
+
+Result<std::string> first_line(const std::string& path) {
+  VESTIGE_TRY(auto content, read_local(path, line_file_bytes_max));
+  content.resize(std::min(content.find('\n'), content.size()));
+  while (!content.empty() && (content.back() == '\r' || content.back() == ' ')) content.pop_back();
+  return content;
+}
+
+std::string in_directory(const std::string& directory, std::string_view name) {
+  return fmt::format("{}{}{}", directory, directory.ends_with('/') ? "" : "/", name);
+}
+
+// A token goes into a header line.
+bool is_token(std::string_view key) {
+  for (const char c : key)
+    if (c <= ' ' || c > '~') return false;
+  return !key.empty();
+}
+
+Result<Setting> url_of_directory(const Setting& data) {
+  const auto file = in_directory(data.value, "LOCK");
+  auto line = first_line(file);
+  const auto missing = [&](std::string_view why) {
+    return fail(
+        ErrorKind::unavailable,
+        fmt::format("No server is known: neither --url nor VESTIGE_URL is set, and {} (the data directory "
+                    "comes from {}) {}. Start one with \"vestige serve --data {}\", or name its address "
+                    "with --url or its data directory with --data.",
+                    file, data.source, why, data.value));
+  };
+  if (!line && line.error().kind == ErrorKind::not_found) return missing("does not exist");
+  if (!line) return missing(fmt::format("cannot be read: {}", line.error().message));
+  if (line->empty()) return missing("names none, so no server runs on that directory");
+  return Setting{*std::move(line), file};
+}
+
+Result<std::string> key_of_directory(const Setting& data) {
+  const auto file = in_directory(data.value, "admin.key");
+  auto line = first_line(file);
+  if (line && is_token(*line)) return line;
+  return fail(
+      ErrorKind::invalid,
+      fmt::format(
+          "No API key is known: neither --key nor VESTIGE_KEY is set, and {} (the data directory "
+          "comes from {}) {}. Give one of the three.",
+          file, data.source,
+          line ? std::string("holds no key") : fmt::format("cannot be read: {}", line.error().message)));
+}
+
+}  // namespace
+
+Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& surroundings, KeyNeed need) {
+  const auto named_data = given(arguments.data, "--data", "VESTIGE_DATA", surroundings);
+  const auto data = named_data.value_or(Setting{"./var", "the default"});
+  const auto named_url = given(arguments.url, "--url", "VESTIGE_URL", surroundings);
+  auto url = named_url ? Result<Setting>(*named_url) : url_of_directory(data);
+  if (!url) return std::unexpected(std::move(url).error());
+  Target target{.url = url->value, .url_source = url->source, .key = {}, .ca_file = arguments.ca_file};
+  if (const auto ca_file = given(arguments.ca_file, "--ca-file", "VESTIGE_CA_FILE", surroundings))
+    target.ca_file = ca_file->value;
+  if (need == KeyNeed::none) return target;
+  if (const auto named_key = given(arguments.key, "--key", "VESTIGE_KEY", surroundings)) {
+    if (!is_token(named_key->value))
+      return fail(
+          ErrorKind::invalid,
+          fmt::format("{} holds no API key: one has only visible ASCII characters.", named_key->source));
+    target.key = named_key->value;
+    return target;
+  }
+  if (named_url && !named_data)
+    return fail(
+        ErrorKind::invalid,
+        fmt::format("No API key is known for {} (from {}): set --key or VESTIGE_KEY, or name the server's "
+                    "data directory with --data to use its admin.key.",
+                    target.url, target.url_source));
+  VESTIGE_TRY(target.key, key_of_directory(data));
+  return target;
+}
+
+Connection::Connection(Target target)
+    : target_(std::move(target)),
+      client_({.url = target_.url, .bearer_token = target_.key, .ca_file = target_.ca_file}) {}
+
+Result<http::ClientResponse> Connection::get(const std::string& path) { return send("GET", path, {}, {}); }
+
+Result<http::ClientResponse> Connection::send(const std::string& method, const std::string& path,
+                                              const std::string& body, const std::string& content_type) {
+  auto response = client_.send(method, path, body, content_type);
+  if (!response) {
+    if (response.error().kind == ErrorKind::unavailable)
+      response.error().message += fmt::format(" (The address comes from {}.)", target_.url_source);
+    return response;
+  }
+  if (response->status >= 300) return std::unexpected(refusal(*response));
+  return response;
+}
+
+Result<Connection> connect(const ConnectionArguments& arguments, const Surroundings& surroundings,
+                           KeyNeed need) {
+  VESTIGE_TRY(auto target, locate(arguments, surroundings, need));
+  return Connection(std::move(target));
+}
+
+std::string described(const Target& target) {
+  return fmt::format("{} (from {})", escaped(target.url), escaped(target.url_source));
+}
+
+std::string describe_refusal(const http::ClientResponse& response) {
+  json::Parser parser;
+  json::Document document;
+  const bool is_problem =
+      response.content_type.starts_with("application/problem+json") && parser.parse(response.body, document);
+  if (!is_problem)
+    return fmt::format("The server answered with status {}: {}", response.status,
+                       escaped(std::string_view(response.body).substr(0, raw_answer_shown_max)));
+  const auto problem = document.root();
+  auto detail = text_of(problem, "detail");
+  if (detail.empty()) detail = text_of(problem, "title");
+  auto message = fmt::format("The server refused with status {}: {}", response.status, escaped(detail));
+  for (const auto* const name : {"path", "position", "limit"})
+    if (const auto value = text_of(problem, name); !value.empty())
+      message += fmt::format("\n  {}: {}", name, escaped(value));
+  if (response.status == 401) message += "\n  The API key is not one that this server knows.";
+  return message;
+}
+
+Error refusal(const http::ClientResponse& response) {
+  const auto kind = response.status == 404 ? ErrorKind::not_found : ErrorKind::denied;
+  return Error{.kind = kind, .message = describe_refusal(response)};
+}
+
+Status parse_answer(const std::string& body, json::Document& document) {
+  json::Parser parser;
+  auto parsed = parser.parse(body, document, answer_limits);
+  if (parsed) return {};
+  return fail(ErrorKind::corrupt,
+              fmt::format("The server's answer is not the JSON that was expected: {} Is this "
+                          "address a Vestige server of this version?",
+                          parsed.error().message));
+}
+
+std::string encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain)
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<std::uint8_t>(c));
+  }
+  return out;
+}
+
+int report(Surroundings& surroundings, const Error& error) {
+  surroundings.say(fmt::format("vestige: {}\n", error.message));
+  if (error.kind == ErrorKind::invalid) return exit_usage;
+  if (error.kind == ErrorKind::unavailable) return exit_unreachable;
+  return exit_found_wrong;
+}
+
+bool wants_json(const ConnectionArguments& arguments, const Surroundings& surroundings) {
+  return arguments.json || !surroundings.output_is_terminal();
+}
+
+}  // namespace vestige::cli

@@ -1,0 +1,34 @@
+// Declares each command to the command line parser. A declaration binds its options to a struct of arguments
+// and stores what is to be run; nothing runs while the line is being parsed.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "cli/internal/connection.h"
+#include "cli/serve_arguments.h"
+
+namespace CLI {
+class App;
+}
+
+namespace vestige::cli {
+
+struct Invocation {
+  Surroundings& surroundings;
+  const std::function<int(const ServeArguments&)>& serve;
+  std::function<int()> action{};
+};
+
+void declare_serve(CLI::App& app, Invocation& invocation);
+void declare_import(CLI::App& app, Invocation& invocation);
+void declare_query(CLI::App& app, Invocation& invocation);
+void declare_tail(CLI::App& app, Invocation& invocation);
+void declare_prove(CLI::App& app, Invocation& invocation);
+void declare_checkpoint(CLI::App& app, Invocation& invocation);
+void declare_key(CLI::App& app, Invocation& invocation);
+
+// --url, --data, --ca-file, --json, and --key where the command needs one.
+void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);
+
+}  // namespace vestige::cli

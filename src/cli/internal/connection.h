@@ -1,0 +1,79 @@
+// Finding the server and the key, and speaking to it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/internal/surroundings.h"
+#include "http/client.h"
+#include "json/json.h"
+
+namespace vestige::cli {
+
+// As given on the command line; empty where an option was not given.
+struct ConnectionArguments {
+  std::string url{};
+  std::string key{};
+  std::string data{};
+  std::string ca_file{};
+  bool json = false;
+};
+
+struct Target {
+  std::string url;
+  std::string url_source;  // where it was found, for messages
+  std::string key;         // empty where none is needed
+  std::string ca_file;
+};
+
+enum class KeyNeed { none, required };
+
+// The server: --url, VESTIGE_URL, or the first line of LOCK in the data directory (--data, VESTIGE_DATA,
+// ./var). The key: --key, VESTIGE_KEY, or the first line of admin.key there. The key of a data directory is
+// not sent to a server that was named by address, unless the directory was named too: ./var of today may
+// belong to another. unavailable where no server is known, invalid where no key is.
+Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& surroundings, KeyNeed need);
+
+// Not thread-safe.
+class Connection {
+ public:
+  explicit Connection(Target target);
+  const Target& target() const { return target_; }
+  http::Client& client() { return client_; }
+
+  // A status of 300 or more is an error: denied (and exit code 1) whatever the server did not like.
+  Result<http::ClientResponse> get(const std::string& path);
+  Result<http::ClientResponse> send(const std::string& method, const std::string& path,
+                                    const std::string& body, const std::string& content_type);
+
+ private:
+  Target target_;
+  http::Client client_;
+};
+
+Result<Connection> connect(const ConnectionArguments& arguments, const Surroundings& surroundings,
+                           KeyNeed need);
+
+std::string described(const Target& target);  // "http://127.0.0.1:8080 (from ./var/LOCK)"
+
+// What a server said instead of doing what was asked: status, reason, path, position, limit; fit for a
+// terminal.
+std::string describe_refusal(const http::ClientResponse& response);
+Error refusal(const http::ClientResponse& response);
+
+// Of an answer that has to be JSON; corrupt where it is not.
+Status parse_answer(const std::string& body, json::Document& document);
+
+// One path segment or query value, percent-encoded.
+std::string encoded(std::string_view text);
+
+// Says what went wrong and gives the exit code for it.
+int report(Surroundings& surroundings, const Error& error);
+
+// Whether to write JSON: it was asked for, or nobody looks at a terminal.
+bool wants_json(const ConnectionArguments& arguments, const Surroundings& surroundings);
+
+}  // namespace vestige::cli
