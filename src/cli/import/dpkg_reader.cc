@@ -121,6 +121,7 @@ class DpkgReader final : public Reader {
     }
   }
   std::optional<double> progress() const override { return input_.source->progress(); }
+  Format format() const override { return Format::dpkg; }
   std::uint64_t records() const override { return records_; }
 
   std::vector<std::string> notices() const override {

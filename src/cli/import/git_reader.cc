@@ -265,6 +265,7 @@ class GitReader final : public Reader {
   std::optional<double> progress() const override {
     return commits_ == 0 ? 1.0 : static_cast<double>(records_) / static_cast<double>(commits_);
   }
+  Format format() const override { return Format::git; }
   std::uint64_t records() const override { return records_; }
   std::vector<std::string> notices() const override {
     if (!shallow_) return {};

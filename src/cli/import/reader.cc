@@ -25,6 +25,7 @@ class NdjsonReader final : public Reader {
     }
   }
   std::optional<double> progress() const override { return input_.source->progress(); }
+  Format format() const override { return Format::ndjson; }
   std::uint64_t records() const override { return records_; }
 
  private:

@@ -61,6 +61,7 @@ class Reader {
   // The part that is read, 0 to 1: of the bytes of a file, or of the commits. Empty where the size is
   // unknown.
   virtual std::optional<double> progress() const = 0;
+  virtual Format format() const = 0;  // what is read; never auto_detect
   // How many events next() has given.
   virtual std::uint64_t records() const = 0;
   // What the operator should know after the end, one sentence each.
