@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mutex.h"
 #include "trail/limits.h"
+#include "trail/log/segment_file.h"
 
 namespace vestige::trail {
 namespace {
@@ -98,6 +99,7 @@ void IdIndex::add(std::uint64_t fingerprint, std::uint64_t index) {
 }
 
 Status IdIndex::add_run(platform::FileSystem& files, const std::string& path, const SegmentRecord& record) {
+  VESTIGE_TRY(auto file, open_listed(files, path));
   VESTIGE_TRY(const auto bytes, platform::read_file(files, path, record.ids.bytes));
   auto decoded = decode_id_run(bytes);
   if (!decoded)
@@ -110,7 +112,7 @@ Status IdIndex::add_run(platform::FileSystem& files, const std::string& path, co
   auto run = std::make_unique<Run>();
   run->first = decoded->first;
   run->count = decoded->entries.size();
-  VESTIGE_TRY(run->file, files.open_read_only(path));
+  run->file = std::move(file);
   for (std::size_t i = 0; i < decoded->entries.size(); i += sparse_step)
     run->sparse.push_back(decoded->entries[i].fingerprint);
 

@@ -274,7 +274,7 @@ LogFigures Log::Impl::figures() const {
 Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Log::~Log() {
-  // Without stop() the log is left as a crash would leave it, save that nothing runs any more.
+  // As stop(); where that fails, the log is left as a crash would leave it.
   if (auto stopped = impl_->stop(); !stopped) return;
 }
 

@@ -97,6 +97,33 @@ TEST_P(FailAtEveryCall, LosesNothingAcknowledged) {
 INSTANTIATE_TEST_SUITE_P(Trail, FailAtEveryCall, ::testing::ValuesIn(actions),
                          [](const auto& tested) { return std::string(tested.param.name); });
 
+TEST(LogFaults, AStartThatFailsCanBeRepeated) {
+  for (const auto fault : {SimDisk::Fault::io_error, SimDisk::Fault::disk_full})
+    for (std::uint64_t n = 1; n < 500; ++n) {
+      SCOPED_TRACE(fmt::format("call {} fails", n));
+      SimTrail trail(seed());
+      prepare(trail);
+      trail.kill();
+      const auto before = trail.disk().probes().failures_injected;
+      trail.disk().fail_call(n, fault);
+      const bool opened = trail.open().has_value();
+      const bool reached = trail.disk().probes().failures_injected > before;
+      trail.disk().fail_call(0, fault);
+      EXPECT_EQ(opened, !reached);
+      if (!opened) {
+        const auto again = trail.open();
+        ASSERT_TRUE(again) << again.error().message;
+      }
+      trail.crash({.seed = n, .keep_unsynced = n % 2 == 0});
+      const auto last = trail.open();
+      ASSERT_TRUE(last) << last.error().message;
+      if (!reached) {
+        ASSERT_GT(n, 20U);
+        break;
+      }
+    }
+}
+
 ErrorKind outcome_of_a_write(SimTrail& trail) {
   auto ticket = std::make_shared<testing::Ticket>();
   ticket->stream = events_stream;

@@ -33,8 +33,12 @@ class Recovery {
   Status create();
   Status refuse_remains() const;
   Status open_existing(const Manifest& manifest);
+  Result<WalEnd> prepare(const Manifest& manifest);
   Status load_streams(const Manifest& manifest);
-  Status remove_leftovers(const std::string& directory, const StreamRecord* record);
+  Status remove_unfinished(const std::string& directory);
+  Status remove_unlisted(const Stream& stream);
+  void discard_attempt();
+  Status check_end_mark(const WalEnd& end);
   Status replay(const WalFrame& frame, Bytes plain);
   Status replay_append(const AppendView& append, const std::shared_ptr<const Bytes>& owner, Bytes& copy,
                        std::uint64_t& copied);
@@ -113,33 +117,44 @@ Status Recovery::create() {
   return state_.write_manifest(new_generation_);
 }
 
-Status Recovery::remove_leftovers(const std::string& directory, const StreamRecord* record) {
+// What was being written when the last process ended; nothing in such files counts.
+Status Recovery::remove_unfinished(const std::string& directory) {
   const auto entries = files_.list(directory);
   if (!entries)
     return entries.error().kind == ErrorKind::not_found ? Status{} : std::unexpected(entries.error());
-  const auto listed = [&](std::string_view name, std::string_view ending) {
-    const auto range = parse_range_file_name(name, ending);
-    if (!range || record == nullptr) return !range.has_value();
-    return std::ranges::any_of(record->segments,
-                               [&](const auto& s) { return s.first == range->first && s.end == range->end; });
-  };
   for (const auto& entry : *entries) {
     const bool unfinished = entry.name.ends_with(temporary_ending) || is_open_segment_name(entry.name) ||
-                            entry.name.starts_with(spare_prefix) || !listed(entry.name, segment_ending) ||
-                            !listed(entry.name, hashes_ending) || !listed(entry.name, ids_ending);
+                            entry.name.starts_with(spare_prefix);
     if (unfinished && !entry.is_directory)
       VESTIGE_CHECKED(files_.remove(platform::join(directory, entry.name)));
   }
   return {};
 }
 
+// Segments that no manifest lists: their entries are in the WAL, or the manifest is an old one. So they go
+// only when the WAL was read and nothing is missing.
+Status Recovery::remove_unlisted(const Stream& stream) {
+  const auto record = stream.record();
+  VESTIGE_TRY(const auto entries, files_.list(stream.directory()));
+  for (const auto& entry : entries)
+    for (const auto ending : {segment_ending, hashes_ending, ids_ending}) {
+      const auto range = parse_range_file_name(entry.name, ending);
+      if (!range || std::ranges::any_of(record.segments, [&](const auto& segment) {
+            return segment.first == range->first && segment.end == range->end;
+          }))
+        continue;
+      VESTIGE_CHECKED(files_.remove(platform::join(stream.directory(), entry.name)));
+    }
+  return {};
+}
+
 Status Recovery::load_streams(const Manifest& manifest) {
-  VESTIGE_CHECKED(remove_leftovers("", nullptr));
-  VESTIGE_CHECKED(remove_leftovers(std::string(wal_directory), nullptr));
+  VESTIGE_CHECKED(remove_unfinished(""));
+  VESTIGE_CHECKED(remove_unfinished(std::string(wal_directory)));
   for (const auto& record : manifest.streams) {
     state_.streams.push_back(std::make_unique<Stream>(record, state_.options.page_cache_bytes_max));
     Stream& stream = *state_.streams.back();
-    VESTIGE_CHECKED(remove_leftovers(stream.directory(), &record));
+    VESTIGE_CHECKED(remove_unfinished(stream.directory()));
     for (const auto& segment : record.segments)
       VESTIGE_CHECKED(stream.load_segment(files_, state_.parts.wrapper, segment));
     VESTIGE_CHECKED(stream.check_frontier(record, std::string(manifest_name)));
@@ -240,6 +255,46 @@ Status Recovery::remove_wal_files(const WalEnd& end) {
   return files_.sync_directory(std::string(wal_directory));
 }
 
+Status Recovery::check_end_mark(const WalEnd& end) {
+  if (!end.last_end_mark) return {};
+  const auto path = platform::join(wal_directory, wal_file_name(end.last_generation));
+  for (const auto& [number, size] : end.last_end_mark->sizes) {
+    const auto stream = std::ranges::find(state_.streams, number, [](const auto& s) { return s->number(); });
+    if (stream == state_.streams.end())
+      return corrupt(path, 0,
+                     fmt::format("{}: the end mark names a stream {} that the manifest does not",
+                                 files_.describe(path), number));
+    if ((*stream)->size() < size)
+      return corrupt(path, 0,
+                     fmt::format("the log of {} has {} entries, its end mark says {}: entries are missing",
+                                 (*stream)->full_name(), (*stream)->size(), size));
+  }
+  return {};
+}
+
+// Everything up to the moment at which the manifest names the new chain; until then the old one stands.
+Result<WalEnd> Recovery::prepare(const Manifest& manifest) {
+  VESTIGE_TRY(auto end, read_wal(files_, &state_.parts.wrapper, state_.data_id, manifest.wal_root, false,
+                                 [this](const WalFrame& frame, Bytes plain) {
+                                   return replay(frame, std::move(plain));
+                                 }));
+  VESTIGE_CHECKED(check_end_mark(end));
+  VESTIGE_CHECKED(begin_chain(end.next_sequence));
+  VESTIGE_CHECKED(writer_->sync_all());
+  for (const auto& stream : state_.streams) VESTIGE_CHECKED(remove_unlisted(*stream));
+  return end;
+}
+
+// A start that fails leaves no attempt behind, so that repeated ones do not fill the disk. Best effort: a
+// later start discards what is left.
+void Recovery::discard_attempt() {
+  const auto entries = files_.list(std::string(wal_directory));
+  if (!entries) return;
+  for (const auto& entry : *entries)
+    if (const auto generation = parse_wal_file_name(entry.name); generation && *generation >= new_generation_)
+      if (!files_.remove(platform::join(wal_directory, entry.name))) return;
+}
+
 Status Recovery::open_existing(const Manifest& manifest) {
   state_.data_id = manifest.data_id;
   state_.created = manifest.created;
@@ -249,29 +304,22 @@ Status Recovery::open_existing(const Manifest& manifest) {
     state_.wal_root = manifest.wal_root;
   }
   VESTIGE_CHECKED(load_streams(manifest));
-  VESTIGE_TRY(const auto entries, files_.list(std::string(wal_directory)));
-  for (const auto& entry : entries)
-    if (const auto generation = parse_wal_file_name(entry.name))
-      new_generation_ = std::max(new_generation_, *generation + 1);
+  // A directory that is missing altogether is found by the reader.
+  if (const auto entries = files_.list(std::string(wal_directory)))
+    for (const auto& entry : *entries)
+      if (const auto generation = parse_wal_file_name(entry.name))
+        new_generation_ = std::max(new_generation_, *generation + 1);
 
-  VESTIGE_TRY(const auto end, read_wal(files_, &state_.parts.wrapper, state_.data_id, manifest.wal_root,
-                                       false, [this](const WalFrame& frame, Bytes plain) {
-                                         return replay(frame, std::move(plain));
-                                       }));
-  if (end.last_end_mark)
-    for (const auto& [stream, size] : end.last_end_mark->sizes)
-      if (state_.stream(stream).size() < size)
-        return corrupt(platform::join(wal_directory, wal_file_name(end.last_generation)), 0,
-                       fmt::format("the log of {} has {} entries, its end mark says {}: entries are missing",
-                                   state_.stream(stream).full_name(), state_.stream(stream).size(), size));
-  state_.recovery.clean = end.clean;
-  VESTIGE_CHECKED(begin_chain(end.next_sequence));
-  VESTIGE_CHECKED(writer_->sync_all());
+  const auto end = prepare(manifest);
+  if (!end) {
+    discard_attempt();
+    return std::unexpected(end.error());
+  }
   // From here on the ordinary limits hold.
   writer_->set_options(state_.options);
   state_.wal = std::move(writer_);
   VESTIGE_CHECKED(state_.write_manifest(new_generation_));
-  return remove_wal_files(end);
+  return remove_wal_files(*end);
 }
 
 Status Recovery::run() {

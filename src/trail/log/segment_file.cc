@@ -20,6 +20,15 @@ bool is_open_segment_name(std::string_view name) {
   return name.size() == open_name_digits + open_ending.size() && name.ends_with(open_ending);
 }
 
+Result<std::unique_ptr<platform::File>> open_listed(platform::FileSystem& files, const std::string& path) {
+  auto file = files.open_read_only(path);
+  if (!file && file.error().kind == ErrorKind::not_found)
+    return corrupt(path, 0,
+                   fmt::format("{} is missing although the manifest lists it. Restore it from a backup",
+                               files.describe(path)));
+  return file;
+}
+
 // ---------------------------------------------------------------------------------------- PageRun
 
 PageRun::PageRun(std::shared_ptr<platform::File> file, const Block16& file_id, const Key& key,
@@ -217,7 +226,7 @@ Result<std::shared_ptr<const PageRun>> open_segment(platform::FileSystem& files,
     return corrupt(path, error.where ? error.where->offset : 0,
                    fmt::format("{}: {}", files.describe(path), error.message));
   };
-  VESTIGE_TRY(std::shared_ptr<platform::File> file, files.open_read_only(path));
+  VESTIGE_TRY(std::shared_ptr<platform::File> file, open_listed(files, path));
   VESTIGE_TRY(const auto bytes, file->size());
   if (bytes != record.segment.bytes)
     return corrupt(path, std::min(bytes, record.segment.bytes),

@@ -109,6 +109,9 @@ class SegmentWriter {
   std::uint64_t offset_ = 0;
 };
 
+// Opens a file that the manifest lists: where it is missing, something was lost.
+Result<std::unique_ptr<platform::File>> open_listed(platform::FileSystem& files, const std::string& path);
+
 std::string open_segment_name(std::uint64_t first);
 bool is_open_segment_name(std::string_view name);
 

@@ -237,6 +237,9 @@ Status Stream::load_segment(platform::FileSystem& files, const KeyWrapper& wrapp
   VESTIGE_TRY(auto run, open_segment(files, wrapper, directory(), full_name(), record));
   VESTIGE_CHECKED(ids_.add_run(files, path_in(directory(), record, ids_ending), record));
   const auto path = path_in(directory(), record, hashes_ending);
+  auto sealed = std::make_shared<SealedSegment>();
+  sealed->record = record;
+  VESTIGE_TRY(sealed->hashes, open_listed(files, path));
   VESTIGE_TRY(const auto bytes, platform::read_file(files, path, record.hashes.bytes));
   const auto hashes = decode_hash_file(bytes);
   if (!hashes)
@@ -246,9 +249,6 @@ Status Stream::load_segment(platform::FileSystem& files, const KeyWrapper& wrapp
       hashes->end != record.end)
     return corrupt(path, 0,
                    fmt::format("{} is not the hash file that the manifest lists", files.describe(path)));
-  auto sealed = std::make_shared<SealedSegment>();
-  sealed->record = record;
-  VESTIGE_TRY(sealed->hashes, files.open_read_only(path));
 
   Lock lock(mutex_);
   CHECK(tree_.size() == record.first);

@@ -57,10 +57,12 @@ class Reader {
 };
 
 Status Reader::sort_files(std::uint64_t root) {
-  VESTIGE_TRY(const auto entries, files_.list(std::string(wal_directory)));
-  for (const auto& entry : entries)
-    if (const auto generation = parse_wal_file_name(entry.name))
-      (*generation < root ? end_.stale : generations_).push_back(*generation);
+  const auto entries = files_.list(std::string(wal_directory));
+  if (!entries && entries.error().kind != ErrorKind::not_found) return std::unexpected(entries.error());
+  if (entries)
+    for (const auto& entry : *entries)
+      if (const auto generation = parse_wal_file_name(entry.name))
+        (*generation < root ? end_.stale : generations_).push_back(*generation);
   std::ranges::sort(generations_);
   if (generations_.empty() || generations_.front() != root)
     return corrupt(platform::join(wal_directory, wal_file_name(root)), 0,

@@ -203,7 +203,9 @@ void WalWriter::prepare_spare() {
     bytes = options_.wal_file_bytes;
     if (poisoned_ || !spares_.empty() || offset_ < open_.back().bytes / 2) return;
     const auto free = files_.free_bytes();
-    if (!free || *free < bytes + options_.disk_reserve_bytes || total_bytes() + bytes > options_.wal_bytes_max) return;
+    if (!free || *free < bytes + options_.disk_reserve_bytes ||
+        total_bytes() + bytes > options_.wal_bytes_max)
+      return;
     name = platform::join(wal_directory, fmt::format("spare-{}.wal", ++spare_number_));
   }
   // Writing it takes a while, and nobody else uses this name.
