@@ -111,7 +111,7 @@ Status TrailService::open_signers() {
   for (auto* stream : log_->streams()) {
     if (!stream->proofs()) continue;
     VESTIGE_TRY(auto signer, trail::Signer::open(*signer_files_, entropy_, clock_, stream->full_name(),
-                                                 options_.origin_prefix, log_->data_id()));
+                                                 options_.origin_prefix, log_->data_id(), stream->size()));
     VESTIGE_CHECKED(signer->check(stream->snapshot()));
     signers_.push_back({stream, std::move(signer), {}});
   }

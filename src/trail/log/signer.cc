@@ -74,7 +74,8 @@ Signer::Signer(std::unique_ptr<SignerStateStore> store, platform::Clock& clock, 
 
 Result<std::unique_ptr<Signer>> Signer::open(platform::FileSystem& files, platform::Entropy& entropy,
                                              platform::Clock& clock, const std::string& directory,
-                                             const std::string& origin_prefix, const Block16& data_id) {
+                                             const std::string& origin_prefix, const Block16& data_id,
+                                             std::uint64_t log_size) {
   VESTIGE_CHECKED(files.make_directories(directory));
   auto store = make_file_signer_state(files, directory);
   const auto key_path = platform::join(directory, key_name);
@@ -96,6 +97,12 @@ Result<std::unique_ptr<Signer>> Signer::open(platform::FileSystem& files, platfo
   }
   if (state.error().kind != ErrorKind::not_found) return std::unexpected(state.error());
 
+  if (log_size > 0)
+    return fail(ErrorKind::not_found,
+                fmt::format("the signer state {} is missing, but the log has {} entries. Bring the signer's directory "
+                            "back (--signer-dir names another place); a new key would begin a second history under "
+                            "the same name",
+                            files.describe(directory), log_size));
   const Key seed = entropy.bytes<32>();
   crypto::SigningKey key(seed);
   SignerState fresh{.counter = 1,

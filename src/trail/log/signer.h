@@ -33,11 +33,13 @@ std::unique_ptr<SignerStateStore> make_file_signer_state(platform::FileSystem& f
 class Signer {
  public:
   // Opens the key and state in `directory` ("<tenant>/<stream>") of the signer's own files, or makes them
-  // for a log that is empty. `origin_prefix` is used at the first start only; afterwards the origin is
-  // fixed. conflict where the state belongs to another data directory.
+  // for a log that is empty (`log_size` 0). `origin_prefix` is used at the first start only; afterwards the
+  // origin is fixed. conflict where the state belongs to another data directory, not_found where a log
+  // with entries has none: a new key under the old origin would be a fork.
   static Result<std::unique_ptr<Signer>> open(platform::FileSystem& files, platform::Entropy& entropy,
                                               platform::Clock& clock, const std::string& directory,
-                                              const std::string& origin_prefix, const Block16& data_id);
+                                              const std::string& origin_prefix, const Block16& data_id,
+                                              std::uint64_t log_size);
 
   // corrupt where the stream is shorter than what was signed, or has another root at that size.
   Status check(const Snapshot& snapshot) const;
