@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 TENANT = "default"
-COLUMNS = [("action", 3, 0), ("id", 1, 16), ("kind", 3, 0), ("mac", 5, 16), ("receivedAt", 2, 8), ("salt", 4, 16),
-           ("tenant", 3, 0), ("time", 2, 8)]
+COLUMNS = [("action", 3, 0), ("id", 1, 0), ("kind", 3, 0), ("mac", 5, 16), ("receivedAt", 2, 0), ("salt", 4, 0),
+           ("tenant", 3, 0), ("time", 2, 0)]
 PREALLOCATED = 64 * 1024
 EPOCH_MS = 1_700_000_000_000
 CLASS, MONTH = 1, 646

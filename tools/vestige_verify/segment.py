@@ -12,7 +12,6 @@ PAGE_ROWS = 256
 ROWS_MAX = 524_288
 PAGE, SECTIONS = 1, 2
 UUID, TIME, TEXT, SALT, BYTES = 1, 2, 3, 4, 5
-COLUMN_SIZES = {UUID: 16, TIME: 8, TEXT: 0, SALT: 16}
 REST = 0xFF
 RAW_BYTES_MAX = 256 * 2 * 1024 * 1024
 VERSION = 1
@@ -97,8 +96,8 @@ class Segment:
             raise inner.damage(f"{count} columns, expected 1 to 64")
         for _ in range(count):
             column = Column(inner.text("a column's name"), inner.u8("a column's type"), inner.u8("a column's size"))
-            if column.size != COLUMN_SIZES.get(column.kind, column.size) or not 1 <= column.kind <= BYTES or (
-                    column.kind == BYTES and not 1 <= column.size <= 64):
+            fits = 1 <= column.size <= 64 if column.kind == BYTES else column.size == 0
+            if not 1 <= column.kind <= BYTES or not fits:
                 raise inner.damage(f"column {column.name!r} has type {column.kind} and size {column.size}")
             self.columns.append(column)
         inner.end()
