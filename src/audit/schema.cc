@@ -227,16 +227,17 @@ Status validate_object(const SchemaNode& node, const json::Value& value, std::st
   for (const auto& name : node.required)
     if (!value.find(name).exists()) return refuse(path, fmt::format("the member \"{}\" is missing", name));
   if (node.properties.empty() && node.additional) return {};
+  // Both are in canonical order, so one pass over the properties serves all members.
+  auto property = node.properties.begin();
   for (std::size_t i = 0; i < value.size(); ++i) {
     const auto key = value.key_at(i);
-    const auto property = node.properties.find(key);
+    while (property != node.properties.end() && json::canonical_less(property->first, key)) ++property;
+    const bool known = property != node.properties.end() && property->first == key;
+    if (!known && node.additional) continue;
     const auto length = path.size();
     json::append_pointer(path, key);
-    if (property == node.properties.end()) {
-      if (!node.additional) return refuse(path, "is not a member that this kind knows");
-    } else {
-      VESTIGE_CHECKED(validate(*property->second, value.at(i), path));
-    }
+    if (!known) return refuse(path, "is not a member that this kind knows");
+    VESTIGE_CHECKED(validate(*property->second, value.at(i), path));
     path.resize(length);
   }
   return {};

@@ -20,10 +20,16 @@ enum class Whose : std::uint8_t { nobody, subject, source, target, context };
 
 enum class TextFormat : std::uint8_t { none, date_time, uuid };
 
+// The order of an object's members, so that members and properties can be walked side by side.
+struct CanonicalLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const { return json::canonical_less(a, b); }
+};
+
 struct SchemaNode {
   std::uint32_t types = 0;  // bit per json::Type; 0: any
   bool integer_only = false;
-  std::map<std::string, std::unique_ptr<SchemaNode>, std::less<>> properties;
+  std::map<std::string, std::unique_ptr<SchemaNode>, CanonicalLess> properties;
   std::vector<std::string> required;
   bool additional = true;
   std::unique_ptr<SchemaNode> items;

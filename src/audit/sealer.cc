@@ -59,6 +59,7 @@ class Splitter {
 
   // Appends what stays of `value` to the output; false where nothing does.
   bool split(const SchemaNode* node, const json::Value& value, std::string& path, Whose inherited) {
+    if (plan_.slots.empty()) node = nullptr;  // about nobody: all of it stays
     const Whose whose = node != nullptr && node->whose != Whose::nobody ? node->whose : inherited;
     if (const int slot = plan_.of(whose); slot != clear) {
       take(value, path, plan_.slots[static_cast<std::size_t>(slot)].pairs);
