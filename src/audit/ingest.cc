@@ -30,14 +30,6 @@ std::unexpected<Error> too_many() {
   return std::unexpected(std::move(error));
 }
 
-std::unexpected<Error> too_large(std::size_t bytes) {
-  Error error{.kind = ErrorKind::exhausted,
-              .message = fmt::format("the event has {} bytes, more than the {} that one may have", bytes,
-                                     event_bytes_max)};
-  error.limit = fmt::format("event_bytes_max = {}", event_bytes_max);
-  return std::unexpected(std::move(error));
-}
-
 // Errors of one event become errors of the request: path and position count from its start.
 std::unexpected<Error> in_request(Error error, std::size_t number, bool many, std::size_t offset) {
   if (many) error.path = fmt::format("/{}{}", number, error.path);
@@ -167,7 +159,6 @@ Status Ingest::add_event(const json::Value& value, const RequestContext& request
   VESTIGE_TRY(const auto event, read_event(value, kinds_, system));
   Batch::Item item;
   VESTIGE_TRY(item.draft, sealer_.seal(event, preprocessors_.run(event, request, server_)));
-  if (item.draft.bytes_total() > event_bytes_max) return too_large(item.draft.bytes_total());
   batch.bytes += item.draft.bytes_total();
   batch.items.push_back(std::move(item));
   return {};
@@ -215,8 +206,7 @@ Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const Reques
       const auto end = std::min(body.find('\n', start), body.size());
       const auto line = body.substr(start, end - start);
       if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-        auto added = line.size() > event_bytes_max ? Status(too_large(line.size()))
-                                                   : parser.parse(line, document, limits);
+        auto added = parser.parse(line, document, limits);
         if (added) added = add_event(document.root(), request, false, batch);
         if (!added) return in_request(std::move(added).error(), batch.items.size(), true, start);
       }

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <map>
 
+#include "audit/limits.h"
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
+#include "trail/limits.h"
 
 namespace vestige::audit {
 namespace {
@@ -315,6 +317,41 @@ class EntryWriter {
   bool target_id_sealed_ = false;
 };
 
+constexpr std::size_t id_member_bytes = 7 + uuid_text_size + 1;  // "id":"...",
+
+std::unexpected<Error> too_large(std::string what, std::string_view limit, std::size_t value) {
+  Error error{.kind = ErrorKind::exhausted, .message = std::move(what)};
+  error.limit = fmt::format("{} = {}", limit, value);
+  return std::unexpected(std::move(error));
+}
+
+// What a text takes as a JSON string at most.
+std::size_t quoted_bytes_max(std::string_view text) {
+  constexpr std::size_t escape_bytes_max = 6;
+  const auto escaped = std::ranges::count_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; });
+  return text.size() + static_cast<std::size_t>(escaped) * (escape_bytes_max - 1);
+}
+
+// Every personal value is sealed by itself, so very many small ones cost more than their bytes.
+Status check_sections(const Plan& plan) {
+  constexpr std::size_t pair_overhead_bytes = 8;
+  constexpr std::size_t room_for_mac_bytes = 64;
+  for (const auto& slot : plan.slots) {
+    if (slot.pairs.size() >= seal::pairs_max)
+      return too_large(
+          fmt::format("the event has {} personal values, more than one may have", slot.pairs.size()),
+          "pairs_max", seal::pairs_max - 1);
+    std::size_t bytes = room_for_mac_bytes;
+    for (const auto& pair : slot.pairs)
+      bytes += quoted_bytes_max(pair.path) + pair.value.size() + pair_overhead_bytes;
+    if (bytes > seal::plain_bytes_max)
+      return too_large("the event's personal values are too large together with their paths",
+                       "plain_bytes_max", seal::plain_bytes_max);
+  }
+  return {};
+}
+
 struct SlotOwners {
   seal::Form form = seal::Form::one;
   std::vector<Block16> refs;
@@ -373,11 +410,17 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
     json::append_canonical(content, event.root.at(i));
   }
   content.push_back('}');
+  const std::size_t sent_bytes = content.size() + (event.id ? id_member_bytes : 0);
+  if (sent_bytes > event_bytes_max)
+    return too_large(
+        fmt::format("the event has {} bytes (as canonical JSON), more than one may have", sent_bytes),
+        "event_bytes_max", event_bytes_max);
   const auto mac = content_key_.mac(view(content));
   std::memcpy(draft.mac.data(), mac.data(), draft.mac.size());
 
   EntryWriter writer(event, additions, draft);
   writer.write_values();
+  VESTIGE_CHECKED(check_sections(writer.plan()));
   std::vector<seal::Reference> references;
   std::vector<std::string> discarded;
   std::optional<seal::Retention> retention;
@@ -404,6 +447,9 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
     draft.blobs.push_back(std::move(section.blob));
   }
   writer.write_rest(tenant_, discarded, references);
+  if (draft.bytes.size() > trail::entry_bytes_max)
+    return too_large(fmt::format("the entry has {} bytes, more than one may have", draft.bytes.size()),
+                     "entry_bytes_max", trail::entry_bytes_max);
   return draft;
 }
 
