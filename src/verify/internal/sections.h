@@ -1,0 +1,73 @@
+// Gives each sealed section its verdict.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+#include "base/uuid.h"
+#include "seal/section.h"
+#include "verify/internal/keys.h"
+#include "verify/internal/problems.h"
+
+namespace vestige::verify {
+
+// What was seen of a stream's sections; merged over its segments.
+struct SectionTally {
+  SectionCounts counts;
+  // Sections that wait for the last word: an owner has no key, which is erased or missing (verify.h).
+  std::uint64_t waiting = 0;
+  std::optional<Problem> first_waiting;              // the problem that it would be
+  std::unordered_set<Block16, vault::RefHash> gone;  // the refs without a key
+
+  void merge(const SectionTally& other);
+};
+
+// Where the entry stands, for problems.
+struct EntryPlace {
+  Part part;
+  std::uint8_t stream;
+  std::uint64_t index;
+  const std::string& file;
+  std::uint64_t offset;
+};
+
+enum class VaultReading { once, again };
+
+// Not thread-safe: one per thread.
+class SectionChecker {
+ public:
+  SectionChecker(VaultKeys& keys, std::string stream, VaultReading reading)
+      : keys_(keys), stream_(std::move(stream)), reading_(reading) {}
+
+  // `sealed` is the entry's member, empty where it has none. Gives what is wrong, or nothing.
+  template <typename Blobs>
+  std::optional<std::string> check(std::string_view sealed, const Blobs& blobs, const Uuid& entry,
+                                   const EntryPlace& place) {
+    if (sealed.empty() && blobs.empty()) return std::nullopt;
+    const auto references = parse(sealed);
+    if (!references) return references.error().message;
+    if (references->size() != blobs.size()) return wrong_number(references->size(), blobs.size());
+    std::optional<std::string> wrong;
+    for (std::size_t i = 0; i < blobs.size(); ++i)
+      if (auto reason = check_one((*references)[i], blobs[i], entry, place); reason && !wrong) wrong = reason;
+    return wrong;
+  }
+  const SectionTally& tally() const { return tally_; }
+
+ private:
+  static Result<std::vector<seal::Reference>> parse(std::string_view sealed);
+  static std::string wrong_number(std::size_t references, std::size_t blobs);
+  std::optional<std::string> check_one(const seal::Reference& reference, ByteView blob, const Uuid& entry,
+                                       const EntryPlace& place);
+  std::optional<Key> owner(const Block16& ref, VaultKeys::Certainty& certainty);
+  void wait(const seal::Reference& reference, const EntryPlace& place);
+
+  VaultKeys& keys_;
+  const std::string stream_;
+  const VaultReading reading_;
+  SectionTally tally_;
+  std::vector<std::optional<Key>> owners_;
+};
+
+}  // namespace vestige::verify

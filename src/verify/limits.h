@@ -1,0 +1,31 @@
+// Every bound of the verifier, in one place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vestige::verify::limits {
+
+inline constexpr std::size_t problems_max =
+    100;  // that a report keeps; the first ones in the order of verify.h
+inline constexpr std::size_t notes_max = 100;
+inline constexpr unsigned threads_max = 16;
+
+// Beside a running server, when the manifest was replaced meanwhile: passes over the data, and starts over
+// after the write-ahead log; and readings of the vault when an entry brings a key that the last reading had
+// not.
+inline constexpr int passes_max = 3;
+inline constexpr int restarts_max = 32;
+inline constexpr int vault_readings_max = 16;
+
+// Deeper than any entry that the server takes (64).
+inline constexpr std::uint32_t entry_depth_max = 128;
+
+inline constexpr std::size_t signer_state_bytes_max = 4'096;
+inline constexpr std::size_t api_keys_max = 10'000;
+inline constexpr std::size_t api_keys_bytes_max = 16 << 20;
+inline constexpr std::size_t vault_file_bytes_max = std::size_t{2}
+                                                    << 30;  // a full erasure journal has 1.3 GB
+inline constexpr std::size_t root_key_text_max = 4'096;
+
+}  // namespace vestige::verify::limits
