@@ -27,6 +27,7 @@ TrailServiceOptions service_options(const cli::ServeArguments& arguments) {
   const auto host = platform::host_name();
   options.origin_prefix = arguments.origin.empty() ? host : arguments.origin;
   options.server = {arguments.node.empty() ? host : arguments.node, arguments.server_location, {}};
+  options.location_database = arguments.location_database;
   options.trail.wal_bytes_max = arguments.wal_bytes_max;
   options.trail.head_bytes_max = arguments.head_bytes_max;
   options.trail.disk_reserve_bytes = arguments.disk_reserve_bytes;

@@ -125,8 +125,15 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   VESTIGE_CHECKED(service->open_directories());
   VESTIGE_CHECKED(service->open_log());
   VESTIGE_CHECKED(service->open_signers());
+  auto server = options.server;
+  if (!options.location_database.empty()) {
+    VESTIGE_TRY(service->locations_, audit::LocationDatabase::open(options.location_database));
+    server.locate = [&locations = *service->locations_](std::string_view address) {
+      return locations.locate(address);
+    };
+  }
   service->ingest_ = std::make_unique<audit::Ingest>(*service->log_, *service->audit_, *service->vault_,
-                                                     *service->kinds_, clock, entropy, options.server);
+                                                     *service->kinds_, clock, entropy, std::move(server));
   VESTIGE_CHECKED(service->ingest_->resume());
   service->reader_ =
       std::make_unique<audit::Reader>(*service->audit_, *service->vault_, *service->signers_.front().signer);

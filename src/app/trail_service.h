@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "audit/ingest.h"
+#include "audit/location.h"
 #include "audit/reader.h"
 #include "platform/clock.h"
 #include "platform/entropy.h"
@@ -30,6 +31,7 @@ struct TrailServiceOptions {
   vault::RootKeySource root_key;
   std::string origin_prefix;
   audit::ServerContext server;
+  std::string location_database;  // empty: none
   trail::Options trail;
   std::string version;
 };
@@ -91,6 +93,7 @@ class TrailService {
   bool signer_beside_data_ = false;
   std::unique_ptr<vault::Vault> vault_;
   std::unique_ptr<audit::KindRegistry> kinds_;
+  std::unique_ptr<audit::LocationDatabase> locations_;
   std::unique_ptr<Wrapper> wrapper_;
   std::unique_ptr<Barrier> barrier_;
   std::unique_ptr<trail::Log> log_;

@@ -35,7 +35,8 @@ class ClientLocation final : public Preprocessor {
            Additions& additions) const override {
     const auto address = event.context.find("ip");
     if (!server.locate || !address.is_string()) return;
-    if (const auto place = server.locate(address.string())) add_text(event, additions, "location", *place);
+    if (event.context.find("location").exists()) return;
+    if (auto place = server.locate(address.string())) additions.context.push_back({"location", *std::move(place)});
   }
 };
 

@@ -22,7 +22,7 @@ struct RequestContext {
 struct ServerContext {
   std::string node;
   std::string location;  // empty: not configured
-  // Looks an address up in the operator's own database; empty function: none configured.
+  // Gives canonical JSON for an address, from the operator's own database; empty function: none configured.
   std::function<std::optional<std::string>(std::string_view address)> locate;
 };
 

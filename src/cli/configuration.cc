@@ -47,6 +47,10 @@ constexpr std::array keys{
                      &ServeArguments::node},
     ConfigurationKey{"server_location", "TEXT", "where this server stands, for entries; left out if empty",
                      &ServeArguments::server_location},
+    ConfigurationKey{
+        "location_database", "FILE",
+        "MaxMind DB file that tells where an event's context.ip is; without one nothing is added",
+        &ServeArguments::location_database},
     ConfigurationKey{"log_format", "text|json", "form of the server's own log", &ServeArguments::log_format},
     ConfigurationKey{"connections_max", "N", "open connections; past it a client is told to come back",
                      &ServeArguments::connections_max, 1, 65'536},

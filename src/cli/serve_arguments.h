@@ -20,6 +20,7 @@ struct ServeArguments {
   std::string root_key_environment{};
   std::string node{};  // empty: the host name
   std::string server_location{};
+  std::string location_database{};  // a MaxMind DB file; empty: no locations are added
   std::string log_format = "text";  // or "json"
   std::uint64_t connections_max = 1'024;
   std::uint64_t body_bytes_max = std::uint64_t{16} << 20;
