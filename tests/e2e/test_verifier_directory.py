@@ -13,7 +13,7 @@ import harness
 sys.path.insert(0, str(harness.ROOT / "tools"))
 sys.path.insert(0, str(harness.ROOT / "tests" / "verify"))
 import writer  # noqa: E402
-from vestige_verify.directory import check_directory  # noqa: E402
+from vestige_verify.directory import Directory, Progress, check_directory  # noqa: E402
 
 SCALE = max(1.0, float(os.environ.get("VESTIGE_TEST_SCALE", "1")))
 
@@ -282,6 +282,23 @@ def test_a_torn_tail_and_left_overs_are_no_damage(context):
     found = result(check(written))
     assert found["ok"] and found["size"] == 380, found
     assert len(found["notes"]) == 3, found["notes"]
+
+
+def test_a_log_that_moves_on_is_no_damage(context):
+    """A running server names another root in the manifest and removes the files that are being read."""
+    written = writer.Writer(context.folder / "data").write()
+    (written.folder / "wal" / f"{8:016x}.wal").unlink()
+    folder = str(written.folder)
+    for root, count in ((9, 0), (7, 1), (0, 1)):
+        directory = Directory(folder, folder + "/vault", folder + "/signer", written.root_key, [], Progress())
+        directory.root_now = lambda root=root: root
+        directory.check()
+        assert bool(directory.report.count) == bool(count), (root, describe(directory))
+        assert any("moved on" in note for note in directory.report.notes) != bool(count)
+    directory.root_now = Directory.root_now.__get__(directory)
+    assert directory.root_now() == 0  # the manifest is the one that was read
+    directory.manifest.sequence -= 1
+    assert directory.root_now() == 7
 
 
 def test_files_of_nobody_are_named(context):

@@ -21,11 +21,11 @@ def parse(arguments, description):
     parser = argparse.ArgumentParser(prog="vestige_verify.py", description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", metavar="DATA")
-    parser.add_argument("--vault", metavar="DIR", help="default: DATA/vault")
-    parser.add_argument("--signer", metavar="DIR", help="default: DATA/signer")
+    parser.add_argument("--vault", "--vault-dir", metavar="DIR", help="default: DATA/vault")
+    parser.add_argument("--signer", "--signer-dir", metavar="DIR", help="default: DATA/signer")
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--root-key", metavar="FILE", help="default: root.key in the vault, if it is there")
-    keys.add_argument("--root-key-env", metavar="NAME", help="an environment variable that holds the root key")
+    keys.add_argument("--root-key-env", "--root-key-environment", metavar="NAME", help="an environment variable that holds the root key")
     keys.add_argument("--no-keys", action="store_true", help="check what can be checked without any key")
     parser.add_argument("--vkey", metavar="KEY", action="append", default=[],
                         help="the log's verifier key as you know it from elsewhere; may be repeated")

@@ -156,6 +156,9 @@ class Directory:
         log = Log(self.path("wal"), self.manifest.data_id, self.keys, self.report_wal, self, self.progress)
         self.log_whole = log.walk(self.manifest.wal_generation)
         self.log_generations, self.last_log_file = log.walked, log.last_file
+        if log.moved_on:
+            self.note("the write-ahead log moved on while it was read: a server is running, and its newest entries were not "
+                      "checked")
         for stream in self.streams:
             self.progress.phase(stream.name, "sealed entries", stream.sealed)
             stream.walk()
@@ -165,7 +168,15 @@ class Directory:
     def report_wal(self, name, damage):
         self.report(f"wal/{name}", damage)
 
-    # What the log says, in its order.
+    # What the log asks and says, in its order.
+
+    def root_now(self):
+        """A manifest that is being replaced, or is damaged by now, says nothing new."""
+        try:
+            now = Manifest(self.read("manifest"))
+        except (OSError, Damage):
+            return 0
+        return now.wal_generation if now.sequence > self.manifest.sequence else 0
 
     def stream_numbered(self, number):
         if number not in self.by_number:
@@ -210,7 +221,8 @@ class Directory:
         if folder == "wal" and (SPARE.fullmatch(last) or WAL_NAME.fullmatch(last)):
             match = WAL_NAME.fullmatch(last)
             if match and int(match[1], 16) not in self.log_generations and self.log_whole:
-                self.note(f"{name} is a left-over: the log from {file_name(self.manifest.wal_generation)} on does not need it")
+                self.note(f"{name} belongs to no log that begins with {file_name(self.manifest.wal_generation)}: a left-over, or "
+                          "newer than this reading")
             return
         stream = next((stream for stream in self.streams if stream.folder == folder), None)
         if stream and (last == "checkpoint" and stream.listed.proofs or self.is_segment_file(stream, name, last)):
@@ -224,7 +236,7 @@ class Directory:
         if any(last == segment.name(match[3]) for segment in stream.listed.segments):
             return True
         if int(match[1]) >= stream.sealed:
-            self.note(f"{name} is a left-over: a segment that the manifest does not list yet")
+            self.note(f"{name} is of a segment that the manifest does not list: a left-over, or newer than this reading")
             return True
         return False
 

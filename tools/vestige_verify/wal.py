@@ -122,14 +122,16 @@ def read_end(plain):
 
 
 class Log:
-    """Follows the chain from the root. `consumer` has group(appends, file, offset) and end(sizes, file, offset),
-    called only where the keys are there; report(file, Damage) takes what is wrong."""
+    """Follows the chain from the root. `consumer` has group(appends, file, offset) and end(sizes, file, offset), called
+    only where the keys are there, and root_now(), the generation of the root that the manifest names by now;
+    report(file, Damage) takes what is wrong."""
 
     def __init__(self, folder, data_id, keys, report, consumer, progress):
         self.folder, self.data_id, self.keys = folder, data_id, keys
         self.report, self.consumer, self.progress = report, consumer, progress
         self.walked, self.last_file, self.readable = set(), "wal", keys is not None
         self.clean = False  # the last frame is a clean end mark; without keys: may be one
+        self.moved_on = False  # a running server needed the files no more while they were read
 
     def path(self, generation):
         return os.path.join(self.folder, file_name(generation))
@@ -144,24 +146,24 @@ class Log:
 
     def walk(self, root):
         """True if the chain was followed to its lawful end."""
+        generation, sequence, previous, header = root, None, None, None
+        wrong = None
         try:
             header = self.read_header(root)
+            sequence, previous = header.sequence, header.previous
+            while header is not None:
+                generation = header.generation
+                sequence, previous, header = self.walk_file(header, sequence, previous)
         except FileNotFoundError:
-            self.report(file_name(root), Damage(f"WAL: {file_name(root)} is missing: the manifest names it as the root"))
-            return False
+            wrong = Damage(f"WAL: {file_name(generation)} is missing: the manifest names it as the root" if generation == root
+                           else f"WAL: {file_name(generation)} is missing")
         except Damage as damage:
-            self.report(file_name(root), damage)
-            return False
-        sequence, previous = header.sequence, header.previous
-        while True:
-            try:
-                sequence, previous, following = self.walk_file(header, sequence, previous)
-            except Damage as damage:
-                self.report(file_name(header.generation), damage)
-                return False
-            if following is None:
-                return True
-            header = following
+            wrong = damage
+        # A server that seals segments or starts again names another root first and then removes files or uses them anew.
+        self.moved_on = self.consumer.root_now() > generation
+        if wrong is not None and not self.moved_on:
+            self.report(file_name(generation), wrong)
+        return wrong is None and not self.moved_on
 
     def open_file_key(self, header):
         key = self.keys.unwrap(header.wrapped_key, b"wal " + self.data_id + struct.pack("<Q", header.generation))
