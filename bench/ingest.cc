@@ -384,7 +384,10 @@ int main(int argc, char** argv) {
   app.add_option("--events", settings.events, "events for Vestige in process");
   app.add_option("--sqlite-events", settings.sqlite_events, "events for SQLite, which is slower");
   app.add_option("--directory", settings.directory, "where the data is written (it is removed again)");
-  app.add_option("--server", settings.server, "the vestige binary, to measure over HTTP as well");
+  const auto beside = std::filesystem::path(argv[0]).parent_path() / "vestige";
+  if (std::filesystem::exists(beside)) settings.server = beside.string();
+  app.add_option("--server", settings.server,
+                 "the vestige binary, to measure over HTTP as well (default: the one beside this program)");
   app.add_flag("--json", settings.json, "figures as JSON");
   CLI11_PARSE(app, argc, argv);
   if (quick) {
