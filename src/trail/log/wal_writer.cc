@@ -214,7 +214,7 @@ void WalWriter::prepare_spare() {
   if (!(*file)->preallocate(bytes)) {
     file->reset();
     // What cannot be removed now goes at the next start.
-    static_cast<void>(files_.remove(name));
+    [[maybe_unused]] const auto removed = files_.remove(name);
     return;
   }
   Lock lock(mutex_);
