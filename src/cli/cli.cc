@@ -45,6 +45,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_import(app, invocation);
   declare_query(app, invocation);
   declare_tail(app, invocation);
+  declare_verify(app, invocation);
   declare_prove(app, invocation);
   declare_checkpoint(app, invocation);
   declare_key(app, invocation);
@@ -71,9 +72,7 @@ int run(int argc, char** argv, const std::function<int(const ServeArguments&)>& 
     try {
       app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-      const auto* deepest = &app;
-      while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
-      surroundings.print(deepest->help());
+      surroundings.print(app.help());  // of the command that stood before --help
       return surroundings.flush() ? exit_ok : exit_found_wrong;
     } catch (const CLI::CallForVersion& call) {
       surroundings.print(fmt::format("{}\n", call.what()));

@@ -306,7 +306,7 @@ void declare_import(CLI::App& app, Invocation& invocation) {
       ->required()
       ->type_name("PATH...");
   command->add_option("--format", arguments->format, "auto (the default), ndjson, git or dpkg")
-      ->check(CLI::IsMember({"auto", "ndjson", "git", "dpkg"}))
+      ->check(CLI::IsMember({"auto", "ndjson", "git", "dpkg"}).description(""))
       ->type_name("FORMAT");
   command
       ->add_option("--repository", arguments->repository,

@@ -71,8 +71,8 @@ int run_key_list(const KeyArguments& arguments, Surroundings& surroundings) {
     const auto key = keys.at(i);
     rows.push_back({text_of(key, "id"), text_of(key, "name"), joined_scopes(key), text_of(key, "createdAt")});
   }
-  surroundings.print(
-      render_table({{"ID", false}, {"NAME"}, {"SCOPES"}, {"CREATED", false}}, rows, surroundings.columns()));
+  surroundings.print(render_table({{"ID", false}, {"NAME"}, {"SCOPES", false}, {"CREATED", false}}, rows,
+                                  surroundings.columns()));
   return exit_ok;
 }
 
@@ -118,7 +118,8 @@ void declare_key(CLI::App& app, Invocation& invocation) {
       ->add_option("--scopes", arguments->scopes, "what it may do: ingest, read, admin, separated by commas")
       ->required()
       ->delimiter(',')
-      ->check(CLI::IsMember({"ingest", "read", "admin"}))
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"ingest", "read", "admin"}).description(""))
       ->type_name("SCOPES");
   declare(create, run_key_create);
   declare(command->add_subcommand("list", "Show the keys there are, without what opens the door"),

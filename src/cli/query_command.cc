@@ -248,12 +248,12 @@ void declare_query(CLI::App& app, Invocation& invocation) {
   command->add_option("--kind", arguments->kind, "of this kind, such as data.change")->type_name("KIND");
   command->add_option("--text", arguments->text, "with all of these words")->type_name("WORDS");
   command->add_option("--order", arguments->order, "desc (newest first, the default) or asc")
-      ->check(CLI::IsMember({"desc", "asc"}))
-      ->type_name("");
+      ->check(CLI::IsMember({"desc", "asc"}).description(""))
+      ->type_name("ORDER");
   command->add_option("--cursor", arguments->cursor, "go on where an answer with this cursor ended")
       ->type_name("CURSOR");
   auto* limit = command->add_option("--limit", arguments->limit, "at most so many events (50)")
-                    ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
+                    ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
                     ->type_name("N");
   command->add_flag("--all", arguments->all, "all events there are")->excludes(limit);
   add_connection_options(*command, arguments->connection, KeyNeed::required);

@@ -171,13 +171,14 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<TailArguments>();
   auto* command = app.add_subcommand("tail", "Show the newest events, and follow what comes");
   auto* last = command->add_option("-n", arguments->last, "begin with so many that are there already (10)")
-                   ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000}))
+                   ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000}).description(""))
                    ->type_name("N");
   command->add_option("--from", arguments->from, "begin with the entry of this index instead")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53).description(""))
       ->excludes(last)
       ->type_name("INDEX");
   command->add_option("--count", arguments->count, "end after so many events; without it, end with Ctrl-C")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
       ->type_name("N");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
   command->footer(

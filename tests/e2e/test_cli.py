@@ -308,8 +308,10 @@ def test_checkpoint_needs_no_key_and_is_the_note_itself(context):
 
 def test_keys_are_created_listed_and_revoked(context):
     server = context.server()
-    made = context.vestige("key", "create", "billing", "--scopes", "ingest", data=server.data)
+    made = context.vestige("key", "create", "--scopes", "ingest", "billing", data=server.data)
     assert made.status == 0, made
+    several = context.vestige("key", "create", "auditor", "--scopes", "read,ingest", data=server.data)
+    assert several.status == 0 and set(several.json()["scopes"]) == {"ingest", "read"}, several
     key = made.json()
     assert key["scopes"] == ["ingest"] and key["name"] == "billing", key
     assert server.post_events(EVENT, key=key["key"]).status == 201

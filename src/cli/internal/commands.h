@@ -24,6 +24,7 @@ void declare_serve(CLI::App& app, Invocation& invocation);
 void declare_import(CLI::App& app, Invocation& invocation);
 void declare_query(CLI::App& app, Invocation& invocation);
 void declare_tail(CLI::App& app, Invocation& invocation);
+void declare_verify(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);
 void declare_checkpoint(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
