@@ -307,7 +307,8 @@ def test_files_of_nobody_are_named(context):
         written = writer.Writer(context.folder / str(number)).write()
         (written.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (written.folder / name).write_bytes(b"")
-        expect_first(check(written), None, name, "unknown file")
+        shown = {"streams/other/audit/checkpoint": "streams/other", "a/b/c": "a"}.get(name, name)
+        expect_first(check(written), None, shown, "unknown name")
 
 
 def test_keys_that_do_not_fit(context):

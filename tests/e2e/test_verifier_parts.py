@@ -17,7 +17,7 @@ import harness
 sys.path.insert(0, str(harness.ROOT / "tools"))
 sys.path.insert(0, str(harness.ROOT / "tests" / "verify"))
 import writer  # noqa: E402
-from vestige_verify import canonical, catalogue, cipher, entry, merkle, note, reader, segment, vault, wal  # noqa: E402
+from vestige_verify import canonical, catalogue, cipher, directory, entry, merkle, note, reader, segment, vault, wal  # noqa: E402
 
 NUMBERS = [  # RFC 8785, appendix B
     ("0000000000000000", "0"), ("8000000000000000", "0"), ("0000000000000001", "5e-324"),
@@ -335,6 +335,60 @@ def test_altered_bytes_raise_damage_and_nothing_else(context):
             except Exception as error:
                 raise AssertionError((seed, place, bytes(data))) from error
         assert refusals > 20, (seed, place, refusals)
+
+
+class Wrapping:
+    """Keys of the published trail: all are wrapped under one that is known."""
+
+    def __init__(self):
+        self.keys = vault.Keys("", None)
+        self.keys.top = vault.Top(bytes(16), 1)
+        self.keys.top.wrap_key = b"\x42" * 32
+        self.unwrap = self.keys.unwrap
+
+
+class Groups(list):
+    """The entries of a log."""
+
+    def group(self, content, name, offset):
+        self.extend((append.first + place, *record) for append in content[0] for place, record in enumerate(append.records))
+
+    def end(self, sizes, name, offset):
+        self.sizes = sizes
+
+    def root_now(self):
+        return 0
+
+
+def test_the_published_trail_is_read(context):
+    folder = harness.ROOT / "tests" / "golden" / "trail" / "v1"
+    data, entries = folder / "data", (folder / "entries.jsonl").read_bytes().split(b"\n")[:-1]
+    checked = directory.check_directory(str(data), str(data / "vault"), str(folder / "signer"), None, [])
+    assert checked.report.count == 0, checked.result("events")
+    assert checked.result("events")["size"] == 2
+    manifest = catalogue.Manifest((data / "manifest").read_bytes())
+    stream, found = manifest.streams[0], []
+    listed = stream.segments[0]
+    held = segment.Segment(str(data / "streams" / stream.name / listed.name("seg")), listed, stream.name, manifest.data_id)
+    held.open_key(Wrapping())
+    with open(held.path, "rb") as file:
+        for chunk in held.pages:
+            rows, salted = held.read_page(held.open_chunk(chunk, held.read_chunk(file, chunk)), chunk)
+            assert len(salted) == len(rows)
+            found += rows
+        sections = held.sections[0]
+        assert held.read_sections(held.open_chunk(sections, held.read_chunk(file, sections)), 2) == [[], [b"sealed"]]
+    findings, groups = Collected(), Groups()
+    log = wal.Log(str(data / "wal"), manifest.data_id, Wrapping(), findings, groups, directory.Progress())
+    assert log.walk(manifest.wal_generation) and log.clean and not findings, findings
+    assert groups.sizes == {1: 3} and groups[-1][:3] == (2, 0x1003, entries[2]), groups
+    assert found + [groups[-1][2]] == entries
+    state = catalogue.SignerState((folder / "signer" / stream.name / "state").read_bytes())
+    signed = note.parse_note((folder / "checkpoint").read_bytes())
+    note.verify_note(signed, [state.verifier_key()])
+    checkpoint, root = note.parse_checkpoint(signed.text), merkle.root_of(map(merkle.leaf_hash, entries))
+    assert (checkpoint.size, checkpoint.root, checkpoint.origin) == (3, root, state.origin)
+    assert (state.size, state.root) == (3, root)
 
 
 class Collected(list):

@@ -105,6 +105,7 @@ class Directory:
         self.note = self.report.note
         self.keys, self.sections, self.manifest, self.streams = None, None, None, []
         self.log_whole, self.log_generations, self.last_log_file = False, set(), "wal"
+        self.stopped_in_order = False
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -156,6 +157,7 @@ class Directory:
         log = Log(self.path("wal"), self.manifest.data_id, self.keys, self.report_wal, self, self.progress)
         self.log_whole = log.walk(self.manifest.wal_generation)
         self.log_generations, self.last_log_file = log.walked, log.last_file
+        self.stopped_in_order = self.log_whole and log.ended_in_order()
         if log.moved_on:
             self.note("the write-ahead log moved on while it was read: a server is running, and its newest entries were not "
                       "checked")
@@ -198,26 +200,29 @@ class Directory:
 
     def account_for_files(self):
         apart = {os.path.realpath(self.vault_folder), os.path.realpath(self.signer_folder)}
-        for name in files_below(self.folder, apart):
-            self.account_for(name)
-        for name in files_below(self.vault_folder, set()):
+        tenants = {stream.tenant for stream in self.streams}
+        names = {stream.name for stream in self.streams}
+        folders = {"wal", "streams", *(f"streams/{name}" for name in tenants | names)}
+        if self.manifest:
+            for name in files_below(self.folder, apart, folders, self.unknown):
+                self.account_for(name)
+        for name in files_below(self.vault_folder, set(), {"pages"}, lambda name: self.unknown(f"vault/{name}")):
             folder, _, last = name.rpartition("/")
             known = name in {"top", "erased"} | vault.LEFTOVERS or (folder == "pages" and vault.PAGE_NAME.fullmatch(last))
             if name in vault.LEFTOVERS:
                 self.note(f"vault: {name} is a left-over of an interrupted write")
             elif not known and not OUTSIDE.fullmatch(last):
                 self.unknown(f"vault/{name}")
-        states = {f"{stream.name}/state" for stream in self.streams}
-        for name in files_below(self.signer_folder, set()):
-            if name not in states and not OUTSIDE.fullmatch(name.rpartition("/")[2]) and self.manifest:
-                self.unknown(f"signer/{name}")
+        states = {f"{name}/state" for name in names}
+        if self.manifest:
+            for name in files_below(self.signer_folder, set(), tenants | names, lambda name: self.unknown(f"signer/{name}")):
+                if name not in states and not OUTSIDE.fullmatch(name.rpartition("/")[2]):
+                    self.unknown(f"signer/{name}")
 
     def account_for(self, name):
         folder, _, last = name.rpartition("/")
         if name in ("manifest", "api-keys") or OUTSIDE.fullmatch(last):
             return
-        if self.manifest is None:
-            return  # without it nobody can tell
         if folder == "wal" and (SPARE.fullmatch(last) or WAL_NAME.fullmatch(last)):
             match = WAL_NAME.fullmatch(last)
             if match and int(match[1], 16) not in self.log_generations and self.log_whole:
@@ -235,13 +240,14 @@ class Directory:
             return False
         if any(last == segment.name(match[3]) for segment in stream.listed.segments):
             return True
-        if int(match[1]) >= stream.sealed:
+        beyond = self.keys is not None and self.log_whole and int(match[2]) > stream.size()
+        if int(match[1]) >= stream.sealed and not beyond:
             self.note(f"{name} is of a segment that the manifest does not list: a left-over, or newer than this reading")
             return True
         return False
 
     def unknown(self, name):
-        self.report(name, Damage("an unknown file: no format of Vestige puts one here"))
+        self.report(name, Damage("an unknown name: no format of Vestige puts it here"))
 
     # Results.
 
@@ -256,11 +262,19 @@ class Directory:
                 "findings": self.report.count, "notes": self.report.notes}
 
 
-def files_below(folder, apart):
-    """Paths of files relative to `folder`, sorted; folders in `apart` (real paths) are left out."""
+def files_below(folder, apart, known, unknown):
+    """Paths of files relative to `folder`, sorted. Folders are those in `known`; unknown(path) is told the others, but
+    for those in `apart` (real paths)."""
     found = []
     for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if os.path.realpath(os.path.join(path, name)) not in apart]
+        entered = []
+        for name in sorted(folders):
+            relative = os.path.relpath(os.path.join(path, name), folder)
+            if relative in known:
+                entered.append(name)
+            elif os.path.realpath(os.path.join(path, name)) not in apart:
+                unknown(relative)
+        folders[:] = entered
         found += [os.path.relpath(os.path.join(path, name), folder) for name in names]
     return sorted(found)
 

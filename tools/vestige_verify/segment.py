@@ -344,28 +344,31 @@ class HashFile:
 
 
 class IdRun:
-    """`pairs`: fingerprint << 32 | row, as the file has them."""
+    """`fingerprints`: by row. `fault`: it is whole, but not the one that the manifest lists."""
 
     def __init__(self, data, listed):
         what = "id run"
         check_length(data, listed.files["ids"].size, what)
-        body = check_digest(data, what)
-        check_listed_digest(data, listed.files["ids"], what)
+        body, self.fault = check_digest(data, what), None
+        try:
+            check_listed_digest(data, listed.files["ids"], what)
+        except Damage as damage:
+            self.fault = damage
         reader = Reader(body, 0, what)
         reader.expect(b"VSTGIDS1", "the magic")
         read_range(reader, listed)
         reader.reserved(32)
         count = listed.end - listed.first
         check_length(body, 64 + 12 * count, what)
-        self.pairs = [fingerprint << 32 | row for fingerprint, row in struct.iter_unpack("<QI", body[64:])]
-        seen = bytearray(count)
-        for place, pair in enumerate(self.pairs):
-            row = pair & 0xFFFFFFFF
-            if row >= count or seen[row]:
+        self.fingerprints, before = [None] * count, None
+        for place, pair in enumerate(struct.iter_unpack("<QI", body[64:])):
+            fingerprint, row = pair
+            if row >= count or self.fingerprints[row] is not None:
                 raise Damage(f"{what}: row {row} is there twice or not below {count}", 64 + 12 * place)
-            seen[row] = 1
-            if place and pair <= self.pairs[place - 1]:
+            self.fingerprints[row] = fingerprint
+            if before is not None and pair <= before:
                 raise Damage(f"{what}: its entries do not ascend", 64 + 12 * place)
+            before = pair
 
 
 def read_range(reader, listed):

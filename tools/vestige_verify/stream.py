@@ -14,14 +14,15 @@ COUNTER_AFTER_FIRST_SIGNATURE = 2  # a crash may come between it and the first c
 
 
 class Stream:
-    """`shared` has keys, sections, report(file, damage, stream), progress, folder, signer_folder, vkeys, note()."""
+    """`shared` has keys, sections, report(file, damage, stream), progress, folder, signer_folder, vkeys, note(), and of
+    the log that was read: log_whole, last_log_file, stopped_in_order."""
 
     def __init__(self, listed, data_id, shared):
         self.listed, self.data_id, self.shared = listed, data_id, shared
         self.name, self.tenant, self.sealed = listed.name, listed.tenant, listed.sealed_size
         self.folder = f"streams/{self.name}"
         self.tree, self.complete, self.tile_sound = Tree(), True, True  # complete: every leaf so far was found
-        self.entries, self.state, self.checkpoint = 0, None, None
+        self.entries, self.state, self.checkpoint, self.note, self.checkpoint_absent = 0, None, None, None, False
         self.roots = {0: EMPTY_ROOT}  # at the sizes that somebody signed
         self.next, self.end_mark, self.wanted = None, None, set()
         self.tail_leaves, self.overlap, self.overlap_start = bytearray(), bytearray(), 0
@@ -53,10 +54,9 @@ class Stream:
             self.note = parse_note(self.shared.read(path))
             self.checkpoint = parse_checkpoint(self.note.text)
         except FileNotFoundError:
-            self.note = None
+            self.checkpoint_absent = True
         except Damage as damage:
             self.report(path, damage)
-            self.note = None
 
     def read_state(self):
         path = f"{self.shared.signer_name}/{self.name}/state"
@@ -82,7 +82,7 @@ class Stream:
         if not self.state.origin.endswith(f"/{self.name}"):
             self.report(path, Damage(f"signer state: the origin is {self.state.origin!r}, expected one that ends in "
                                      f"{'/' + self.name!r}", 124))
-        if self.checkpoint is None and self.note is None and self.state.counter > COUNTER_AFTER_FIRST_SIGNATURE:
+        if self.checkpoint_absent and self.state.counter > COUNTER_AFTER_FIRST_SIGNATURE:
             self.report(f"{self.folder}/checkpoint", Damage(
                 f"the checkpoint is missing: the signer's state says that size {self.state.size} was signed"))
 
@@ -91,14 +91,12 @@ class Stream:
         if self.checkpoint.origin != origin:
             self.report(path, Damage(f"checkpoint: of {self.checkpoint.origin!r}, the signer's state has {origin!r}", 0))
         if self.checkpoint.size > self.state.size:
-            self.report(path, Damage(f"checkpoint: size {self.checkpoint.size}, the signer's state has signed "
-                                     f"{self.state.size} at most: an older state was put back"))
+            self.report(f"{self.shared.signer_name}/{self.name}/state", Damage(
+                f"signer state: {self.state.size} entries were signed, and there is a checkpoint of "
+                f"{self.checkpoint.size}: an older state was put back", 24))
         elif self.checkpoint.size == self.state.size and self.checkpoint.root != self.state.root:
             self.report(path, Damage(f"checkpoint: root {to_base64(self.checkpoint.root)}, the signer's state has "
                                      f"{to_base64(self.state.root)} for size {self.state.size}"))
-        elif self.checkpoint.size < self.state.size:
-            self.shared.note(f"{self.name}: the checkpoint of size {self.checkpoint.size} is older than the last signing, "
-                             f"of size {self.state.size}")
         self.check_signature([self.state.verifier_key()])
         for key in self.shared.vkeys:
             if key.name == origin and key.public_key != self.state.public_key:
@@ -178,11 +176,14 @@ class Stream:
             self.check_border()
             for at in range(0, len(self.tail_leaves), HASH_BYTES):
                 self.push(bytes(self.tail_leaves[at:at + HASH_BYTES]))
-        size = max(self.sealed, self.next or 0)
+        size = self.size()
         if self.shared.log_whole:
             self.check_reach(size)
         if self.listed.proofs:
             self.check_signed(size)
+
+    def size(self):
+        return max(self.sealed, self.next or 0)
 
     def check_reach(self, size):
         """The log may not end before what it is known to have held."""
@@ -215,14 +216,16 @@ class Stream:
         if hashes and hashes.fault:
             self.report(f"{self.folder}/{listed.name('hashes')}", hashes.fault)
         run = self.load(listed, "ids", lambda path: IdRun(read_whole(path), listed))
-        pairs = []
+        if run and run.fault:
+            self.report(f"{self.folder}/{listed.name('ids')}", run.fault)
+        fingerprints = {}  # by row, of the entries that could be read
         for chunk in segment.pages if segment else []:
-            self.join_page(listed, hashes, chunk, self.read_rows(segment, chunk, pairs))
+            self.join_page(listed, hashes, chunk, self.read_rows(segment, chunk, fingerprints))
             self.shared.progress.step(chunk.rows)
         if segment is None:
             self.join_page(listed, hashes, AllRows(listed), None)
-        if run and self.shared.keys and len(pairs) == listed.end - listed.first:
-            self.compare_run(listed, run, pairs)
+        if run:
+            self.compare_run(listed, run, fingerprints)
 
     def open_segment(self, path, listed):
         segment = Segment(path, listed, self.name, self.data_id)
@@ -230,7 +233,7 @@ class Stream:
             segment.open_key(self.shared.keys)
         return segment
 
-    def read_rows(self, segment, chunk, pairs):
+    def read_rows(self, segment, chunk, fingerprints):
         """Leaf hashes of a page, from its entries; None where they could not be read."""
         sections = segment.sections.get(chunk.first_row)
         path = f"{self.folder}/{segment.listed.name('seg')}"
@@ -255,8 +258,7 @@ class Stream:
             leaves.append(leaf_hash(data))
             self.compare_overlap(index, leaves[-1], blobs[row])
             try:
-                fingerprint = self.check_row(index, data, blobs[row], row in salted, path)
-                pairs.append(fingerprint << 32 | chunk.first_row + row)
+                fingerprints[chunk.first_row + row] = self.check_row(index, data, blobs[row], row in salted, path)
                 self.entries += 1
             except Damage as damage:
                 self.report(path, Damage(damage.reason, chunk.offset, index))
@@ -319,14 +321,13 @@ class Stream:
             self.report(path, Damage(f"hash file: the root of the tile that ends at {self.tree.size} is {found.hex()}, its "
                                      f"leaves give {self.tree.tile.hex()}", hashes.tiles_offset + place))
 
-    def compare_run(self, listed, run, pairs):
-        pairs.sort()
-        for place, (found, expected) in enumerate(zip(run.pairs, pairs)):
-            if found != expected:
-                row = expected & 0xFFFFFFFF
+    def compare_run(self, listed, run, fingerprints):
+        """The first entry for which the run has another fingerprint."""
+        for row, expected in fingerprints.items():
+            if run.fingerprints[row] != expected:
                 self.report(f"{self.folder}/{listed.name('ids')}", Damage(
-                    f"id run: {found >> 32:016x} of row {found & 0xFFFFFFFF}, the entries give {expected >> 32:016x} of row "
-                    f"{row}", 64 + 12 * place, listed.first + row))
+                    f"id run: fingerprint {run.fingerprints[row]:016x} of row {row}, the entry gives {expected:016x}", 64,
+                    listed.first + row))
                 return
 
     def check_frontier(self):
@@ -343,6 +344,7 @@ class Stream:
     # Both against what was signed.
 
     def check_signed(self, size):
+        self.check_older_checkpoint()
         signed = []
         if self.state:
             signed.append((f"{self.shared.signer_name}/{self.name}/state", "signer state", self.state))
@@ -360,9 +362,22 @@ class Stream:
                 self.report(path, Damage(f"{what}: root {to_base64(head.root)} for size {head.size}, the entries give "
                                          f"{to_base64(self.roots[head.size])}"))
 
+    def check_older_checkpoint(self):
+        """A crash may come between a signature and its checkpoint, a stop in order may not."""
+        if not self.state or not self.checkpoint or self.checkpoint.size >= self.state.size:
+            return
+        older = (f"the checkpoint of size {self.checkpoint.size} is older than the last signing, of size "
+                 f"{self.state.size}")
+        if self.shared.stopped_in_order:
+            self.report(f"{self.folder}/checkpoint", Damage(
+                f"checkpoint: {older}, and the server was stopped in order: an older one was put in its place (or the disk "
+                "was full then; the server writes the newest one when it starts)", len(self.checkpoint.origin.encode()) + 1))
+        else:
+            self.shared.note(f"{self.name}: {older}")
+
     def summary(self):
         signed = self.checkpoint or self.state
-        return {"size": max(self.sealed, self.next or 0), "root": to_base64(self.tree.root()) if self.complete else None,
+        return {"size": self.size(), "root": to_base64(self.tree.root()) if self.complete else None,
                 "sealedSize": self.sealed, "signedSize": signed.size if signed else None,
                 "signedRoot": to_base64(signed.root) if signed else None,
                 "vkey": str(self.state.verifier_key()) if self.state else None, "entries": self.entries}

@@ -258,37 +258,47 @@ class Keys:
         return slots
 
     def load_journal(self, report, slots):
+        """What is wrong with the journal leaves open how many keys were destroyed."""
         opened = self.top is not None and self.top.opened
         try:
             data = self.read("erased")
         except FileNotFoundError:
             if opened and self.top.erasures:
-                report("erased", Damage(f"the erasure journal is missing: top counts {self.top.erasures} records"))
+                self.complete = False
+                report("erased", Damage(f"the erasure journal is missing: top counts {self.top.erasures} records", 0))
             return
         try:
             records, left, digests = read_journal(data, self.top)
+            if opened:
+                self.check_count(report, records, digests)
         except Damage as damage:
+            self.complete = False
             report("erased", damage)
             return
+        self.records = records
         if left:
             report.note(f"vault: {left} bytes after the last record of the erasure journal: an interrupted append")
-        if not opened:
-            return
-        self.records, count = records, self.top.erasures
+        if opened:
+            self.check_slots(report, slots)
+
+    def check_count(self, report, records, digests):
+        count = self.top.erasures
         if len(records) < count:
-            report("erased", Damage(f"the erasure journal has {len(records)} records, top counts {count}: an older "
-                                    "journal was put back", len(data)))
-        elif count and digests[count - 1] != self.top.journal_digest:
-            report("erased", Damage(f"record {count - 1} of the erasure journal has another digest than top expects",
-                                    JOURNAL_HEADER_BYTES + RECORD_BYTES * (count - 1) + 128))
-        elif len(records) > count:
+            raise Damage(f"the erasure journal has {len(records)} records, top counts {count}: an older journal was put back",
+                         JOURNAL_HEADER_BYTES + RECORD_BYTES * len(records))
+        if count and digests[count - 1] != self.top.journal_digest:
+            raise Damage(f"record {count - 1} of the erasure journal has another digest than top expects",
+                         JOURNAL_HEADER_BYTES + RECORD_BYTES * (count - 1) + 128)
+        if len(records) > count:
             report.note(f"vault: {len(records) - count} erasures in the journal are not carried out yet")
-        last = {record.subject_hash: record.entry_index for record in records[:count]}
+
+    def check_slots(self, report, slots):
+        last = {record.subject_hash: record.entry_index for record in self.records[:self.top.erasures]}
         for slot in slots:
             if slot.erased_by != NONE and last.get(slot.subject_hash) != slot.erased_by:
                 report("erased", Damage(f"a subject is erased by entry {slot.erased_by} and the journal's last record "
                                         f"of this subject names {last.get(slot.subject_hash)}"))
-                break
+                return
 
     def available(self):
         return self.top is not None and self.top.opened

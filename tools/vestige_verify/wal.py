@@ -131,6 +131,8 @@ class Log:
         self.report, self.consumer, self.progress = report, consumer, progress
         self.walked, self.last_file, self.readable = set(), "wal", keys is not None
         self.clean = False  # the last frame is a clean end mark; without keys: may be one
+        self.cut = False  # the file that was read last is shorter than it was preallocated: only a clean stop does that
+        self.blamed = None  # the generation whose file is wrong, where that is not the one that was read
         self.moved_on = False  # a running server needed the files no more while they were read
 
     def path(self, generation):
@@ -162,7 +164,7 @@ class Log:
         # A server that seals segments or starts again names another root first and then removes files or uses them anew.
         self.moved_on = self.consumer.root_now() > generation
         if wrong is not None and not self.moved_on:
-            self.report(file_name(generation), wrong)
+            self.report(file_name(generation if self.blamed is None else self.blamed), wrong)
         return wrong is None and not self.moved_on
 
     def open_file_key(self, header):
@@ -183,6 +185,7 @@ class Log:
         with open(self.path(header.generation), "rb") as file:
             while True:
                 size = os.fstat(file.fileno()).st_size
+                self.cut = size < header.preallocated
                 frame = frame_at(file, offset, size, header.generation)
                 fault = frame if isinstance(frame, str) else fault_of(frame, sequence, previous)
                 if fault is None:
@@ -217,6 +220,10 @@ class Log:
         except Damage as damage:
             raise Damage(damage.reason, frame.offset, damage.index) from damage
 
+    def ended_in_order(self):
+        """The server was stopped and did not crash. Without keys the mark cannot be read, and the cut tells."""
+        return self.clean and (self.readable or self.cut)
+
     def next_header(self, generation, sequence, previous):
         try:
             header = self.read_header(generation + 1)
@@ -242,8 +249,8 @@ class Log:
             except FileNotFoundError:
                 continue
             except Damage as damage:
-                return Damage(f"WAL: the log ends here ({fault}), and {file_name(generation)} is not sound: "
-                              f"{damage.reason}", offset)
+                self.blamed = generation
+                return damage
             if other.kind == ROOT:
                 return None  # a start that did not come as far as naming it in the manifest
             return Damage(f"WAL: the log ends here ({fault}), and {file_name(generation)} does not continue it: it begins "
