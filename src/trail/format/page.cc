@@ -157,6 +157,7 @@ Status PageEncoder::State::add_row(std::uint64_t index, ByteView entry, const Bl
           salt_runs.push_back({0, *seed_of_row});
         ++salt_runs.back().count;
       }
+      ++column;  // a row has a column once, even where an entry repeats a key
     } else {
       if (!in_run) run_start = member->start;
       in_run = true;

@@ -173,6 +173,21 @@ TEST(Page, KeysWithEscapesDoNotHideAColumn) {
   EXPECT_NE(page->text(0).rows[0], TextColumn::absent);
 }
 
+// No canonical object repeats a key; should one come, its bytes come back all the same.
+TEST(Page, ARepeatedKeyComesBackAsItWas) {
+  const Schema schema{{"kind", ColumnType::text}, {"salt", ColumnType::salt}};
+  PageEncoder encoder(schema);
+  const auto salt = "\"salt\":\"" + to_base64(derive_salt(Block16{}, 0)) + "\"";
+  const Content content{
+      .first = 0, .entries = {R"({"kind":"a","kind":"b",)" + salt + "," + salt + "}"}, .seeds = {{1, {}}}};
+  auto page = Page::decode(schema, 0, encode(encoder, content));
+  ASSERT_TRUE(page) << page.error().message;
+  ASSERT_TRUE(page->load_rest());
+  std::string entry;
+  page->append_entry(0, entry);
+  EXPECT_EQ(entry, content.entries[0]);
+}
+
 // Reads everything that a page offers.
 void read_all(const Schema& schema, Page& page) {
   if (!page.load_rest()) return;

@@ -321,7 +321,8 @@ class Schedule {
     const auto& report = trail_.log().recovery();
     if (report.entries_replayed > 0) probes_.hit("starts that replayed entries");
     trail_.verify_proofs(random_);
-    if (random_.chance(60)) open_signer();
+    // First while the log is empty: later it would be refused.
+    if (trail_.signer() == nullptr || random_.chance(60)) open_signer();
   }
 
   Random random_;

@@ -59,7 +59,7 @@ Status SimTrail::open_signer() {
   signer_.reset();
   signer_files_ = signer_disk_.open("signer");
   VESTIGE_TRY(signer_, Signer::open(*signer_files_, entropy_, clock_, std::string(signer_directory),
-                                    "log.example", log_->data_id()));
+                                    "log.example", log_->data_id(), log_->stream(events_stream).size()));
   VESTIGE_CHECKED(signer_->check(log_->stream(events_stream).snapshot()));
   if (!released_.empty()) {
     EXPECT_EQ(signer_->verifier_key().text(), released_key_->text());
