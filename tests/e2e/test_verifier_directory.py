@@ -340,3 +340,15 @@ def test_a_broken_frame_is_told_from_a_torn_one(context):
         else:
             assert any(finding.offset == at and finding.file == name for finding in directory.report.kept), describe(directory)
     assert len(frames) == 4, frames
+
+
+def test_a_disk_that_cannot_be_read_is_a_finding(context):
+    """A folder in place of a file gives an error that is none of ours."""
+    for name in ("streams/default/audit/000000000000-000000000300.seg", "streams/default/audit/000000000000-000000000300.ids",
+                 f"wal/{7:016x}.wal"):
+        written = writer.Writer(context.folder / name.replace("/", "-")).write()
+        (written.folder / name).unlink()
+        (written.folder / name).mkdir()
+        directory = check(written)
+        assert any(finding.file == name and "cannot be read" in finding.reason for finding in directory.report.kept), \
+            describe(directory)

@@ -13,6 +13,11 @@ class Damage(Exception):
         self.reason, self.offset, self.index = reason, offset, index
 
 
+def unreadable(error):
+    """The Damage that an OSError is: a disk that does not give the bytes has lost them."""
+    return Damage(f"it cannot be read: {error.strerror}")
+
+
 class Reader:
     """A cursor over bytes. `base` is the place of the first one in its file; None where bytes were decrypted and
     have no place of their own."""

@@ -6,7 +6,7 @@ from .cipher import BlockCipher
 from .entry import check_entry, check_salt
 from .merkle import EMPTY_ROOT, Tree, leaf_hash
 from .note import parse_checkpoint, parse_note, to_base64, verify_note
-from .reader import Damage, sha256
+from .reader import Damage, sha256, unreadable
 from .segment import PAGE_ROWS, HashFile, IdRun, Segment
 
 HASH_BYTES = 32
@@ -206,6 +206,8 @@ class Stream:
             return make(self.shared.path(path))
         except FileNotFoundError:
             self.report(path, Damage(f"{listed.name(suffix)} is missing: the manifest lists it"))
+        except OSError as error:
+            self.report(path, unreadable(error))
         except Damage as damage:
             self.report(path, damage)
         return None
@@ -247,6 +249,9 @@ class Stream:
             blobs = [[]] * chunk.rows
             if sections:
                 blobs = segment.read_sections(segment.open_chunk(sections, section_data), chunk.rows)
+        except OSError as error:
+            self.report(path, Damage(unreadable(error).reason, chunk.offset, segment.listed.first + chunk.first_row))
+            return None
         except Damage as damage:
             if damage.index is None:
                 damage = Damage(damage.reason, chunk.offset, segment.listed.first + chunk.first_row)

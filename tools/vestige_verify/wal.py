@@ -4,7 +4,7 @@ import re
 import struct
 
 from .cipher import nonce, open_sealed
-from .reader import Damage, Reader, check_digest, sha256
+from .reader import Damage, Reader, check_digest, sha256, unreadable
 from .segment import read_seed_runs
 
 NAME = re.compile(r"([0-9a-f]{16})\.wal")
@@ -159,6 +159,8 @@ class Log:
         except FileNotFoundError:
             wrong = Damage(f"WAL: {file_name(generation)} is missing: the manifest names it as the root" if generation == root
                            else f"WAL: {file_name(generation)} is missing")
+        except OSError as error:
+            wrong = unreadable(error)
         except Damage as damage:
             wrong = damage
         # A server that seals segments or starts again names another root first and then removes files or uses them anew.
