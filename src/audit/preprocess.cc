@@ -36,7 +36,8 @@ class ClientLocation final : public Preprocessor {
     const auto address = event.context.find("ip");
     if (!server.locate || !address.is_string()) return;
     if (event.context.find("location").exists()) return;
-    if (auto place = server.locate(address.string())) additions.context.push_back({"location", *std::move(place)});
+    if (auto place = server.locate(address.string()))
+      additions.context.push_back({"location", *std::move(place)});
   }
 };
 

@@ -29,7 +29,7 @@ struct Probes {
   std::uint64_t writes_lost = 0;
   std::uint64_t writes_torn = 0;
   std::uint64_t writes_kept = 0;
-  std::uint64_t names_lost = 0;   // an unsynced directory operation that did not happen
+  std::uint64_t names_lost = 0;  // an unsynced directory operation that did not happen
   std::uint64_t names_kept = 0;
   std::uint64_t failures_injected = 0;
 };
@@ -62,8 +62,8 @@ class SimDisk {
   std::uint64_t used_bytes() const;
 
   // Damage, for tests of detection. Paths are from the disk's root.
-  std::map<std::string, Bytes> snapshot() const;       // every file as a reader would see it now
-  void restore(const std::map<std::string, Bytes>&);   // replaces everything, durable
+  std::map<std::string, Bytes> snapshot() const;      // every file as a reader would see it now
+  void restore(const std::map<std::string, Bytes>&);  // replaces everything, durable
   void flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
   void put(const std::string& path, ByteView content);  // durable
   void erase(const std::string& path);

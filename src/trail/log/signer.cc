@@ -98,11 +98,13 @@ Result<std::unique_ptr<Signer>> Signer::open(platform::FileSystem& files, platfo
   if (state.error().kind != ErrorKind::not_found) return std::unexpected(state.error());
 
   if (log_size > 0)
-    return fail(ErrorKind::not_found,
-                fmt::format("the signer state {} is missing, but the log has {} entries. Bring the signer's directory "
-                            "back (--signer-dir names another place); a new key would begin a second history under "
-                            "the same name",
-                            files.describe(directory), log_size));
+    return fail(
+        ErrorKind::not_found,
+        fmt::format(
+            "the signer state {} is missing, but the log has {} entries. Bring the signer's directory "
+            "back (--signer-dir names another place); a new key would begin a second history under "
+            "the same name",
+            files.describe(directory), log_size));
   const Key seed = entropy.bytes<32>();
   crypto::SigningKey key(seed);
   SignerState fresh{.counter = 1,
