@@ -189,7 +189,12 @@ bool CanonicalScanner::literal(std::string_view word) {
 }
 
 bool CanonicalScanner::ascending(const String& before, const String& after) const {
-  if (!before.escaped && !before.wide && !after.escaped && !after.wide) return before.inner < after.inner;
+  if (!before.escaped && !before.wide && !after.escaped && !after.wide) {
+    // Most keys differ in the first byte, which costs no call.
+    if (!before.inner.empty() && !after.inner.empty() && before.inner[0] != after.inner[0])
+      return static_cast<std::uint8_t>(before.inner[0]) < static_cast<std::uint8_t>(after.inner[0]);
+    return before.inner < after.inner;
+  }
   return json::canonical_less(unescape(before.inner), unescape(after.inner));
 }
 

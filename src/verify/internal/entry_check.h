@@ -1,7 +1,6 @@
 // Holds one entry against docs/formats/entry.md.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@ namespace vestige::verify {
 // Views into the entry that was checked.
 struct EntryFacts {
   Uuid id{};
+  std::string_view salt{};         // in base64
   std::string_view received_at{};  // 24 characters, which sort as times do
   std::string_view sealed{};       // the member's value; empty where there is none
 };
@@ -28,19 +28,22 @@ class EntryChecker {
 
  private:
   bool take(const CanonicalScanner::Member& member, EntryFacts& facts);
-  bool is_time(std::string_view value);
 
   const std::string tenant_;
   CanonicalScanner scanner_;
-  std::array<char, time_text_size> last_time_{};  // that was found to be one
   unsigned seen_ = 0;
 };
+
+// The forms of members, in one pass each: true where parsing and writing again gives the very same text.
+bool is_canonical_time(std::string_view text);
+bool take_canonical_uuid(std::string_view text, Uuid& uuid);
 
 // Sees that received times never decrease.
 class ReceivedOrder {
  public:
   // False where `received_at` lies before the one of the call before.
   bool take(std::string_view received_at) {
+    if (last_ == received_at) return true;  // entries of one group have the same
     const bool ordered = std::string_view(last_) <= received_at;
     if (first_.empty()) first_ = received_at;
     last_ = received_at;
