@@ -173,7 +173,7 @@ Status Reader::judge_end(bool continued) {
     return {};
   }
   if (while_running_) return {};
-  for (auto at = offset_ + wal_alignment; at + frame_header_bytes <= file_bytes_; at += wal_alignment) {
+  for (auto at = offset_; at + frame_header_bytes <= file_bytes_; at += wal_alignment) {
     VESTIGE_TRY(const auto later, read_frame(at));
     if (later && later->header.sequence > end_.next_sequence)
       return damaged(offset_,
@@ -203,7 +203,8 @@ Result<WalEnd> Reader::run(std::uint64_t root) {
       break;
     }
   }
-  end_.clean = last_is_clean_mark_;
+  // Without keys an idle end mark looks like a clean one, but only a clean stop cuts the file behind it.
+  end_.clean = last_is_clean_mark_ && (aead_ || file_bytes_ < header_.file_bytes);
   return std::move(end_);
 }
 
