@@ -40,8 +40,11 @@ Result<KeyRequest> parse_key_request(std::string_view body) {
   const auto root = document.root();
   if (!root.is_object()) return refuse("", "a key is asked for by an object with \"name\" and \"scopes\"");
   for (std::size_t i = 0; i < root.size(); ++i)
-    if (root.key_at(i) != "name" && root.key_at(i) != "scopes")
-      return refuse(fmt::format("/{}", root.key_at(i)), "only \"name\" and \"scopes\" are known here");
+    if (root.key_at(i) != "name" && root.key_at(i) != "scopes") {
+      std::string path;
+      json::append_pointer(path, root.key_at(i));
+      return refuse(std::move(path), "only \"name\" and \"scopes\" are known here");
+    }
   KeyRequest request;
   const auto name = root.find("name");
   const auto scopes = root.find("scopes");
@@ -51,6 +54,7 @@ Result<KeyRequest> parse_key_request(std::string_view body) {
   for (std::size_t i = 0; i < scopes.size(); ++i) {
     const auto scope = scopes.at(i).is_string() ? parse_scope(scopes.at(i).string()) : std::nullopt;
     if (!scope) return refuse(fmt::format("/scopes/{}", i), "must be ingest, read or admin");
+    if (request.scopes.has(*scope)) return refuse(fmt::format("/scopes/{}", i), "this scope is listed twice");
     request.scopes.add(*scope);
   }
   return request;
@@ -79,6 +83,11 @@ void Api::Impl::record_then(std::string event, http::Responder responder,
 }
 
 void Api::Impl::post_keys(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto type = request.content_type();
+  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
+  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
+    return responder.respond(http::problem(
+        415, fmt::format("what a key is asked for with comes as application/json, not as {}", type)));
   const auto wanted = parse_key_request(request.body);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
   auto created = parts_.keys.make(wanted->name, wanted->scopes, caller.tenant, parts_.clock.now());

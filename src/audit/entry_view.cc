@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
+#include <set>
 
+#include "audit/internal/event_tree.h"
 #include "audit/sealer.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
-#include "json/json.h"
 #include "trail/format/members.h"
 
 namespace vestige::audit {
@@ -29,52 +29,6 @@ std::string_view member(std::string_view entry, std::string_view name) {
     if (found->key > name) break;
   }
   return {};
-}
-
-// "~1" and "~0" undone.
-std::string unescape(std::string_view token) {
-  std::string out;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    if (token[i] == '~' && i + 1 < token.size()) {
-      out.push_back(token[++i] == '1' ? '/' : '~');
-    } else {
-      out.push_back(token[i]);
-    }
-  }
-  return out;
-}
-
-std::optional<std::size_t> array_index(std::string_view token) {
-  if (token.empty() || token.size() > 9) return std::nullopt;
-  std::size_t value = 0;
-  for (const char c : token) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<std::size_t>(c - '0');
-  }
-  return value;
-}
-
-// The place that a pointer names, made where it is not there yet; null where the path makes no sense.
-boost::json::value* place_of(boost::json::value& root, std::string_view path) {
-  boost::json::value* at = &root;
-  while (!path.empty()) {
-    if (path.front() != '/') return nullptr;
-    path.remove_prefix(1);
-    const auto slash = path.find('/');
-    const auto token = path.substr(0, slash);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash);
-    if (at->is_array()) {
-      auto& array = at->get_array();
-      const auto index = array_index(token);
-      if (!index || *index > array.size()) return nullptr;
-      if (*index == array.size()) array.emplace_back(nullptr);
-      at = &array[*index];
-    } else {
-      if (!at->is_object()) at->emplace_object();
-      at = &at->get_object()[unescape(token)];
-    }
-  }
-  return at;
 }
 
 }  // namespace
@@ -205,26 +159,19 @@ void append_states(const OpenedSections& opened, std::string& to) {
 
 // The clear members with the pairs put back, without the closing brace.
 Status merge(std::string_view entry, const OpenedSections& opened, std::string& to) {
-  boost::system::error_code failed;
-  boost::json::parse_options options;
-  options.max_depth = 256;
-  auto root = boost::json::parse(entry, failed, {}, options);
-  if (failed || !root.is_object()) return damaged("it is no JSON object");
-  for (const auto name : hidden_members) root.get_object().erase(name);
+  std::set<std::string, std::less<>> touched;
   for (const auto& pairs : opened.pairs)
-    for (const auto& pair : pairs) {
-      if (pair.path == seal::mac_path) continue;
-      auto* place = place_of(root, pair.path);
-      auto value = boost::json::parse(pair.value, failed, {}, options);
-      if (place == nullptr || failed) return damaged("a sealed value has no place in it");
-      *place = std::move(value);
-    }
-  // Boost.JSON keeps members in order of insertion; canonical order is restored by our own parser.
-  const auto text = boost::json::serialize(root);
-  json::Parser parser;
-  json::Document document;
-  VESTIGE_CHECKED(parser.parse(text, document, {.depth_max = 256, .bytes_max = 64 << 20}));
-  json::append_canonical(to, document.root());
+    for (const auto& pair : pairs) touched.insert(internal::first_token(pair.path));
+  internal::EventTree tree;
+  trail::MemberScanner members(entry);
+  while (const auto found = members.next())
+    if (!is_hidden(found->key))
+      VESTIGE_CHECKED(tree.add_member(found->key, found->value, touched.contains(found->key)));
+  if (!members.ok()) return damaged("it is no canonical JSON object");
+  for (const auto& pairs : opened.pairs)
+    for (const auto& pair : pairs)
+      if (pair.path != seal::mac_path && !tree.put(pair)) return damaged("a sealed value has no place in it");
+  tree.write(to);
   to.pop_back();
   return {};
 }

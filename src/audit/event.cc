@@ -175,7 +175,7 @@ Status check_schema(const json::Value& root, const Members& members, const Event
     }
   }
   for (const auto& name : event.schema->root.required)
-    if (!root.find(name).exists())
+    if (const auto value = root.find(name); !value.exists() || value.is_null())
       return refuse(root, "", fmt::format("an event of kind {} needs \"{}\"", event.kind, name));
   return {};
 }

@@ -189,11 +189,14 @@ Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const Reques
   thread_local json::Parser parser;
   thread_local json::Document document;
   Batch batch;
-  const json::Limits limits{.depth_max = event_depth_max + 1, .bytes_max = batch_bytes_max};
+  json::Limits limits{.depth_max = event_depth_max, .bytes_max = batch_bytes_max};
   if (form == BodyForm::json) {
+    const auto start = body.find_first_not_of(" \t\r\n");
+    const bool many = start != std::string_view::npos && body[start] == '[';
+    // The list around the events is none of theirs.
+    if (many) ++limits.depth_max;
     VESTIGE_CHECKED(parser.parse(body, document, limits));
     const auto root = document.root();
-    const bool many = root.is_array();
     batch.many = many;
     const std::size_t count = many ? root.size() : 1;
     if (count > batch_events_max) return too_many();

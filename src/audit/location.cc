@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <maxminddb.h>
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "json/json.h"
 
@@ -19,6 +21,14 @@ std::string_view text_at(MMDB_entry_s& entry, Path... path) {
   if (status != MMDB_SUCCESS || !data.has_data || data.type != MMDB_DATA_TYPE_UTF8_STRING) return {};
   const std::string_view text(data.utf8_string, data.data_size);
   return is_utf8(text) ? text : std::string_view();
+}
+
+// The resolver also reads 10.1.2, 10 and 0x0a010203 as addresses; a client that sends such a text means
+// something else.
+bool is_whole(std::string_view address) {
+  if (address.find(':') != std::string_view::npos) return true;
+  return std::ranges::count(address, '.') == 3 &&
+         address.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 }  // namespace
@@ -46,7 +56,7 @@ Result<std::unique_ptr<LocationDatabase>> LocationDatabase::open(const std::stri
 }
 
 std::optional<std::string> LocationDatabase::locate(std::string_view address) const {
-  if (address.empty() || address.size() > address_bytes_max) return std::nullopt;
+  if (address.empty() || address.size() > address_bytes_max || !is_whole(address)) return std::nullopt;
   int no_address = 0;
   int status = MMDB_SUCCESS;
   auto found = MMDB_lookup_string(&state_->database, std::string(address).c_str(), &no_address, &status);

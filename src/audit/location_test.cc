@@ -22,6 +22,16 @@ std::string map(std::size_t pairs) { return std::string(1, static_cast<char>(7 <
 std::string number16(unsigned value) {
   return {static_cast<char>(5 << 5 | 2), static_cast<char>(value >> 8), static_cast<char>(value)};
 }
+// Types past 7 stand in a byte of their own, less 7.
+std::string list(std::size_t elements) { return {static_cast<char>(elements), '\4'}; }
+std::string number64(unsigned value) {
+  return {'\4',
+          '\2',
+          static_cast<char>(value >> 24),
+          static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8),
+          static_cast<char>(value)};
+}
 std::string number32(unsigned value) {
   return std::string(1, static_cast<char>(6 << 5 | 1)) + static_cast<char>(value);
 }
@@ -39,10 +49,11 @@ std::string make_database() {
   out += map(2) + text("city") + map(1) + text("names") + map(1) + text("en") + text("Cape Town");
   out += text("country") + map(1) + text("iso_code") + text("ZA");
   out += "\xab\xcd\xefMaxMind.com";
-  out += map(6) + text("node_count") + number32(node_count) + text("record_size") + number16(24) +
+  out += map(9) + text("node_count") + number32(node_count) + text("record_size") + number16(24) +
          text("ip_version") + number16(4) + text("database_type") + text("Test") +
          text("binary_format_major_version") + number16(2) + text("binary_format_minor_version") +
-         number16(0);
+         number16(0) + text("build_epoch") + number64(1'700'000'000) + text("languages") + list(1) +
+         text("en") + text("description") + map(1) + text("en") + text("Test");
   return out;
 }
 
@@ -65,7 +76,8 @@ TEST_F(LocationTest, SaysWhatTheDatabaseHas) {
 TEST_F(LocationTest, NeverGuesses) {
   const auto database = LocationDatabase::open(path_);
   ASSERT_TRUE(database.has_value()) << database.error().message;
-  for (const auto* address : {"200.1.2.3", "", "not an address", "10.1.2", "10.1.2.3.4", "::1", "localhost"})
+  for (const auto* address : {"200.1.2.3", "", "not an address", "10.1.2", "10.1.2.3.4", "10", "0x0a.1.2.3",
+                              "167837955", "::1", "localhost"})
     EXPECT_EQ((*database)->locate(address), std::nullopt) << address;
   EXPECT_EQ((*database)->locate(std::string(1'000, '1')), std::nullopt);
 }

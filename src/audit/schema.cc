@@ -68,8 +68,12 @@ Status Compiler::structure(std::string_view name, const json::Value& value, Sche
   if (name == "type") {
     if (value.is_string()) return add_type(value.string(), node, path);
     if (!value.is_array()) return refuse(path, "\"type\" must be a string or a list of strings");
+    if (value.size() == 0) return refuse(path, "\"type\" must name a type");
     for (std::size_t i = 0; i < value.size(); ++i)
       VESTIGE_CHECKED(add_type(value.at(i).is_string() ? value.at(i).string() : "", node, path));
+    // A number may then be anything.
+    for (std::size_t i = 0; i < value.size(); ++i)
+      if (value.at(i).string() == "number") node.integer_only = false;
     return {};
   }
   if (name == "properties") {
@@ -97,7 +101,11 @@ Status Compiler::structure(std::string_view name, const json::Value& value, Sche
     return compile(definition, node, path, depth + 1);
   }
   if (name == "required") {
-    for (std::size_t i = 0; i < value.size(); ++i) node.required.emplace_back(value.at(i).string());
+    if (!value.is_array()) return refuse(path, "\"required\" must be a list of strings");
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      if (!value.at(i).is_string()) return refuse(path, "\"required\" must be a list of strings");
+      node.required.emplace_back(value.at(i).string());
+    }
     return {};
   }
   if (name == "additionalProperties") {
@@ -112,6 +120,8 @@ Status Compiler::structure(std::string_view name, const json::Value& value, Sche
 Status Compiler::bound(std::string_view name, const json::Value& value, SchemaNode& node,
                        const std::string& path, bool& known) {
   if (name == "enum") {
+    if (!value.is_array() || value.size() == 0)
+      return refuse(path, "\"enum\" must be a list that is not empty");
     for (std::size_t i = 0; i < value.size(); ++i) node.allowed.push_back(json::canonical(value.at(i)));
     return {};
   }
@@ -174,16 +184,36 @@ Status Compiler::keyword(std::string_view name, const json::Value& value, Schema
   return refuse(path, fmt::format("the schema keyword \"{}\" is not supported", name));
 }
 
+// Keywords that would have to hold both, and that one node cannot keep apart.
+Status check_neighbours(const json::Value& schema, const std::string& path) {
+  if (schema.find("enum").exists() && schema.find("const").exists())
+    return refuse(path, "\"enum\" and \"const\" exclude each other");
+  if (const auto personal = schema.find("x-personal");
+      schema.find("x-owner").exists() && !(personal.is_boolean() && personal.boolean()))
+    return refuse(path, "\"x-owner\" needs \"x-personal\": true beside it");
+  if (!schema.find("$ref").exists()) return {};
+  for (std::size_t i = 0; i < schema.size(); ++i) {
+    const auto name = schema.key_at(i);
+    if (name != "$ref" && name != "title" && name != "description" && name != "examples" &&
+        !name.starts_with("x-"))
+      return refuse(path,
+                    fmt::format("\"{}\" cannot stand beside \"$ref\": put it into the definition", name));
+  }
+  return {};
+}
+
 Status Compiler::compile(const json::Value& schema, SchemaNode& node, std::string& path, std::size_t depth) {
   if (depth > schema_depth_max)
     return refuse(path,
                   fmt::format("the schema is nested deeper than schema_depth_max = {}", schema_depth_max));
   if (schema.is_boolean() && schema.boolean()) return {};
   if (!schema.is_object()) return refuse(path, "a schema must be an object or true");
+  VESTIGE_CHECKED(check_neighbours(schema, path));
+  for (const std::string_view name : {"x-kind", "x-version", "x-shared"})
+    if (depth > 0 && schema.find(name).exists())
+      return refuse(path, fmt::format("\"{}\" stands at the root of a kind's schema only", name));
   for (std::size_t i = 0; i < schema.size(); ++i)
     VESTIGE_CHECKED(keyword(schema.key_at(i), schema.at(i), node, path, depth));
-  if (node.whose != Whose::nobody && schema.find("x-owner").exists() && !schema.find("x-personal").exists())
-    return refuse(path, "\"x-owner\" needs \"x-personal\": true beside it");
   return {};
 }
 
@@ -245,6 +275,30 @@ Status validate_object(const SchemaNode& node, const json::Value& value, std::st
 
 }  // namespace
 
+namespace {
+
+// The root describes certain members of an event and nothing else; a rule that stood there and was not
+// enforced would be worse than none.
+Status check_root(const json::Value& root) {
+  constexpr std::string_view keywords[] = {"$schema",  "$id",    "title",     "description",
+                                           "examples", "type",   "required",  "properties",
+                                           "$defs",    "x-kind", "x-version", "x-shared"};
+  constexpr std::string_view described[] = {"changes", "context", "detail", "sourceEntityMeta",
+                                            "targetEntityMeta"};
+  for (std::size_t i = 0; i < root.size(); ++i)
+    if (std::ranges::find(keywords, root.key_at(i)) == std::end(keywords))
+      return refuse("", fmt::format("\"{}\" cannot stand at the root of a kind's schema", root.key_at(i)));
+  const auto properties = root.find("properties");
+  for (std::size_t i = 0; properties.is_object() && i < properties.size(); ++i)
+    if (std::ranges::find(described, properties.key_at(i)) == std::end(described))
+      return refuse(fmt::format("/{}", properties.key_at(i)),
+                    fmt::format("a kind describes {}; the rest of an event is the same for all kinds",
+                                fmt::join(described, ", ")));
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<KindSchema>> compile_kind(std::string_view schema_text) {
   json::Parser parser;
   json::Document document;
@@ -255,8 +309,9 @@ Result<std::unique_ptr<KindSchema>> compile_kind(std::string_view schema_text) {
   std::string path;
   if (!kind.is_string() || kind.string().empty() || kind.string().size() > word_bytes_max)
     return refuse(path, "a kind's schema needs \"x-kind\"");
-  if (!version.is_number() || version.number_value() < 1 || version.number_value() > 1'000'000)
-    return refuse(path, "a kind's schema needs \"x-version\", from 1 on");
+  if (!version.is_number() || version.number_value() < 1 || version.number_value() > 1'000'000 ||
+      version.number_value() != std::floor(version.number_value()))
+    return refuse(path, "a kind's schema needs \"x-version\", a whole number from 1 on");
   auto compiled = std::make_unique<KindSchema>();
   compiled->kind = kind.string();
   compiled->version = static_cast<std::uint32_t>(version.number_value());
@@ -265,6 +320,7 @@ Result<std::unique_ptr<KindSchema>> compile_kind(std::string_view schema_text) {
       return refuse(path, "\"x-shared\" must be any or all");
     compiled->shared_all = shared.string() == "all";
   }
+  VESTIGE_CHECKED(check_root(root));
   Compiler compiler(root);
   VESTIGE_CHECKED(compiler.compile(root, compiled->root, path, 0));
   return compiled;

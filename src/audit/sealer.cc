@@ -16,10 +16,24 @@ namespace {
 
 constexpr int clear = -1;
 
+constexpr std::size_t pair_overhead_bytes = 8;
+constexpr std::size_t room_for_mac_bytes = 64;
+
+// What a text takes as a JSON string at most.
+std::size_t quoted_bytes_max(std::string_view text) {
+  constexpr std::size_t escape_bytes_max = 6;
+  const auto escaped = std::ranges::count_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; });
+  return text.size() + static_cast<std::size_t>(escaped) * (escape_bytes_max - 1);
+}
+
 // One section while it is filled.
 struct Slot {
   std::vector<std::string_view> people;  // subject ids, in the event's order
   std::vector<seal::Pair> pairs;
+  std::size_t bytes = room_for_mac_bytes;  // of the pairs as they will be written, at most
+
+  bool has_room() const { return pairs.size() < seal::pairs_max && bytes <= seal::plain_bytes_max; }
 };
 
 // Which slot the values of each Whose go to.
@@ -35,6 +49,15 @@ struct Plan {
     return static_cast<int>(slots.size()) - 1;
   }
   void set(Whose whose, int slot) { slot_of[static_cast<std::size_t>(whose)] = slot; }
+
+  // Every pair repeats its path, so that a few long names could make gigabytes of a small event: what does
+  // not fit a section any more is not collected. check_sections() tells.
+  void add(int slot, std::string_view path, std::string value) {
+    auto& to = slots[static_cast<std::size_t>(slot)];
+    to.bytes += quoted_bytes_max(path) + value.size() + pair_overhead_bytes;
+    if (to.has_room()) to.pairs.push_back({std::string(path), std::move(value)});
+  }
+  bool has_room(int slot) const { return slots[static_cast<std::size_t>(slot)].has_room(); }
 };
 
 Plan make_plan(const Event& event) {
@@ -64,7 +87,7 @@ class Splitter {
     if (plan_.slots.empty()) node = nullptr;  // about nobody: all of it stays
     const Whose whose = node != nullptr && node->whose != Whose::nobody ? node->whose : inherited;
     if (const int slot = plan_.of(whose); slot != clear) {
-      take(value, path, plan_.slots[static_cast<std::size_t>(slot)].pairs);
+      take(value, path, slot);
       return false;
     }
     if (node == nullptr || (node->properties.empty() && !node->items)) {
@@ -77,11 +100,13 @@ class Splitter {
     return true;
   }
 
-  // A value that the server adds to the context.
-  bool split_text(const SchemaNode* node, const std::string& json, const std::string& path) {
+  // A value that the server adds to the context, as canonical JSON.
+  bool split_text(const SchemaNode* node, const std::string& json, std::string& path) {
     const Whose whose = node != nullptr ? node->whose : Whose::nobody;
     if (const int slot = plan_.of(whose); slot != clear) {
-      plan_.slots[static_cast<std::size_t>(slot)].pairs.push_back({path, json});
+      json::Parser parser;
+      json::Document document;
+      if (parser.parse(json, document)) take(document.root(), path, slot);
       return false;
     }
     out_.append(json);
@@ -89,18 +114,18 @@ class Splitter {
   }
 
  private:
-  static void take(const json::Value& value, std::string& path, std::vector<seal::Pair>& pairs) {
+  void take(const json::Value& value, std::string& path, int slot) {
     const bool container = value.is_array() || value.is_object();
-    if (!container || value.size() == 0) return pairs.push_back({path, json::canonical(value)});
-    if (value.is_array()) pairs.push_back({path, "[]"});
-    for (std::size_t i = 0; i < value.size(); ++i) {
+    if (!container || value.size() == 0) return plan_.add(slot, path, json::canonical(value));
+    if (value.is_array()) plan_.add(slot, path, "[]");
+    for (std::size_t i = 0; i < value.size() && plan_.has_room(slot); ++i) {
       const auto length = path.size();
       if (value.is_array()) {
         fmt::format_to(std::back_inserter(path), "/{}", i);
       } else {
         json::append_pointer(path, value.key_at(i));
       }
-      take(value.at(i), path, pairs);
+      take(value.at(i), path, slot);
       path.resize(length);
     }
   }
@@ -293,15 +318,15 @@ class EntryWriter {
     if (id.empty() || std::ranges::find(event_.subjects, id) == event_.subjects.end()) return false;
     std::string json;
     json::append_quoted(json, id);
-    plan_.slots[static_cast<std::size_t>(plan_.slot_for({id}))].pairs.push_back({std::string(path), json});
+    plan_.add(plan_.slot_for({id}), path, std::move(json));
     return true;
   }
   void seal_subjects() {
     for (std::size_t i = 0; i < event_.subjects.size(); ++i) {
       std::string json;
       json::append_quoted(json, event_.subjects[i]);
-      auto& pairs = plan_.slots[static_cast<std::size_t>(plan_.slot_for({event_.subjects[i]}))].pairs;
-      pairs.push_back({event_.subjects.size() == 1 ? "/subject" : fmt::format("/subject/{}", i), json});
+      plan_.add(plan_.slot_for({event_.subjects[i]}),
+                event_.subjects.size() == 1 ? "/subject" : fmt::format("/subject/{}", i), std::move(json));
     }
   }
 
@@ -325,27 +350,14 @@ std::unexpected<Error> too_large(std::string what, std::string_view limit, std::
   return std::unexpected(std::move(error));
 }
 
-// What a text takes as a JSON string at most.
-std::size_t quoted_bytes_max(std::string_view text) {
-  constexpr std::size_t escape_bytes_max = 6;
-  const auto escaped = std::ranges::count_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; });
-  return text.size() + static_cast<std::size_t>(escaped) * (escape_bytes_max - 1);
-}
-
 // Every personal value is sealed by itself, so very many small ones cost more than their bytes.
 Status check_sections(const Plan& plan) {
-  constexpr std::size_t pair_overhead_bytes = 8;
-  constexpr std::size_t room_for_mac_bytes = 64;
   for (const auto& slot : plan.slots) {
+    // One pair is left for the MAC.
     if (slot.pairs.size() >= seal::pairs_max)
-      return too_large(
-          fmt::format("the event has {} personal values, more than one may have", slot.pairs.size()),
-          "pairs_max", seal::pairs_max - 1);
-    std::size_t bytes = room_for_mac_bytes;
-    for (const auto& pair : slot.pairs)
-      bytes += quoted_bytes_max(pair.path) + pair.value.size() + pair_overhead_bytes;
-    if (bytes > seal::plain_bytes_max)
+      return too_large("the event has more personal values than one may have", "pairs_max",
+                       seal::pairs_max - 1);
+    if (!slot.has_room())
       return too_large("the event's personal values are too large together with their paths",
                        "plain_bytes_max", seal::plain_bytes_max);
   }

@@ -1,0 +1,66 @@
+// A vault that can be told to have erased a person, before erasing itself is there: it refuses the person
+// and does not know the refs any more.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "base/mutex.h"
+#include "vault/vault.h"
+
+namespace vestige::audit::testing {
+
+class ForgetfulVault final : public vault::Vault {
+ public:
+  explicit ForgetfulVault(vault::Vault& under) : under_(under) {}
+
+  void erase(const std::string& tenant, const std::string& subject) {
+    const auto owner = under_.owner_of(tenant, subject);
+    Lock lock(mutex_);
+    people_.insert(tenant + "\n" + subject);
+    if (owner) refs_.insert(owner->ref);
+  }
+
+  Result<vault::Owner> owner_of(std::string_view tenant, std::string_view subject) override {
+    {
+      Lock lock(mutex_);
+      if (people_.contains(std::string(tenant) + "\n" + std::string(subject)))
+        return fail(ErrorKind::denied, "this person was erased");
+    }
+    return under_.owner_of(tenant, subject);
+  }
+  Result<vault::SubjectView> look_up(std::string_view tenant, std::string_view subject) override {
+    return under_.look_up(tenant, subject);
+  }
+  Result<std::optional<Key>> key_of(const Block16& ref) override {
+    {
+      Lock lock(mutex_);
+      if (refs_.contains(ref)) return std::optional<Key>{};
+    }
+    return under_.key_of(ref);
+  }
+  Status sync() override { return under_.sync(); }
+  Result<Key> retention_key(vault::RetentionClass retention_class, vault::Month month) override {
+    return under_.retention_key(retention_class, month);
+  }
+  Result<std::optional<Key>> find_retention_key(vault::RetentionClass retention_class,
+                                                vault::Month month) override {
+    return under_.find_retention_key(retention_class, month);
+  }
+  Key purpose_key(std::string_view purpose, std::string_view tenant) const override {
+    return under_.purpose_key(purpose, tenant);
+  }
+  Bytes wrap(const Key& key, std::string_view context) override { return under_.wrap(key, context); }
+  Result<Key> unwrap(ByteView wrapped, std::string_view context) const override {
+    return under_.unwrap(wrapped, context);
+  }
+  Figures figures() const override { return under_.figures(); }
+
+ private:
+  vault::Vault& under_;
+  mutable Mutex mutex_;
+  std::set<std::string> people_ GUARDED_BY(mutex_);
+  std::set<Block16> refs_ GUARDED_BY(mutex_);
+};
+
+}  // namespace vestige::audit::testing
