@@ -62,11 +62,71 @@ const World& other_world() {
   return world;
 }
 
-void swap_entries(World& world, std::size_t a, std::size_t b) {
-  Forger(world).change(0, [=](OpenSegment& open) {
-    std::swap(open.entries[a], open.entries[b]);
-    std::swap(open.blobs[a], open.blobs[b]);
-  });
+constexpr testing::Refit with_salts{.salts = true};
+
+void swap_entries(World& world, std::size_t a, std::size_t b, const testing::Refit& refit = {}) {
+  Forger(world).change(
+      0,
+      [=](OpenSegment& open) {
+        std::swap(open.entries[a], open.entries[b]);
+        std::swap(open.blobs[a], open.blobs[b]);
+      },
+      refit);
+}
+
+// The last entry is put twice, so that their number stays.
+void remove_entry(World& world, std::size_t at, const testing::Refit& refit = {}) {
+  Forger(world).change(
+      0,
+      [=](OpenSegment& open) {
+        const auto place = static_cast<std::ptrdiff_t>(at);
+        std::rotate(open.entries.begin() + place, open.entries.begin() + place + 1, open.entries.end());
+        open.entries.back() = open.entries[open.entries.size() - 2];
+        std::rotate(open.blobs.begin() + place, open.blobs.begin() + place + 1, open.blobs.end());
+        open.blobs.back() = open.blobs[open.blobs.size() - 2];
+      },
+      refit);
+}
+
+void insert_last_entry(World& world, std::size_t at, const testing::Refit& refit = {}) {
+  Forger(world).change(
+      0,
+      [=](OpenSegment& open) {
+        const auto place = static_cast<std::ptrdiff_t>(at);
+        std::rotate(open.entries.begin() + place, open.entries.end() - 1, open.entries.end());
+        std::rotate(open.blobs.begin() + place, open.blobs.end() - 1, open.blobs.end());
+      },
+      refit);
+}
+
+void duplicate_entry(World& world, std::size_t at, const testing::Refit& refit = {}) {
+  Forger(world).change(
+      0,
+      [=](OpenSegment& open) {
+        open.entries[at + 1] = open.entries[at];
+        open.blobs[at + 1] = open.blobs[at];
+      },
+      refit);
+}
+
+// One that the signer might have signed when only the first segment was there.
+void put_older_checkpoint(World& world) {
+  auto note = trail::parse_note(text(world.read(checkpoint))).value();
+  auto about = trail::parse_checkpoint(note.text).value();
+  const auto hashes = trail::decode_hash_file(world.read(first_hashes)).value();
+  about.size = hashes.leaves.size();
+  about.root = trail::root_of(hashes.leaves);
+  const auto seed = world.read("signer/default/audit/log.key");
+  note = {.text = trail::checkpoint_text(about), .signatures = {}};
+  trail::sign_note(note, about.origin,
+                   crypto::SigningKey(array_from_base64<32>(text(seed).substr(0, 44)).value()));
+  world.put(checkpoint, view(trail::format_note(note)));
+}
+
+void flip(World& world, const std::string& path, std::size_t at) {
+  auto content = world.read(path);
+  content.at(at) ^= 1;
+  world.put(path, content);
 }
 
 void sign_with_another_key(World& world) {
@@ -105,9 +165,14 @@ void cut_wal(World& world, std::size_t frames) {
 const std::vector<Tampering>& tamperings() {
   static const std::vector<Tampering> rows = {
       // Entries, with everything else made to fit.
-      {"swapped in one group", [](World& w) { swap_entries(w, 101, 103); }, {}, state, "another root"},
-      {"swapped over groups", [](World& w) { swap_entries(w, 101, 311); }, 102, first_segment,
-       "received before"},
+      {"swapped", [](World& w) { swap_entries(w, 101, 103); }, 101, first_segment, "salt"},
+      {"swapped in one group, salts made to fit",
+       [](World& w) { swap_entries(w, 101, 103, with_salts); },
+       {},
+       state,
+       "another root"},
+      {"swapped over groups, salts made to fit", [](World& w) { swap_entries(w, 101, 311, with_salts); }, 102,
+       first_segment, "received before"},
       {"changed",
        [](World& w) { Forger(w).change_entry(123, "UPDATED", "DELETED"); },
        {},
@@ -115,33 +180,19 @@ const std::vector<Tampering>& tamperings() {
        "another root"},
       {"changed, and in the write-ahead log too",
        [](World& w) { Forger(w).change_entry(860, "UPDATED", "DELETED"); }, 860, "wal/", "another entry"},
-      {"removed, and another put at the end",
-       [](World& w) {
-         Forger(w).change(0, [](OpenSegment& open) {
-           std::rotate(open.entries.begin() + 121, open.entries.begin() + 122, open.entries.end());
-           open.entries.back() = open.entries[open.entries.size() - 2];
-           std::rotate(open.blobs.begin() + 121, open.blobs.begin() + 122, open.blobs.end());
-           open.blobs.back() = open.blobs[open.blobs.size() - 2];
-         });
-       },
+      {"removed, and another put at the end", [](World& w) { remove_entry(w, 121); }, 121, first_segment,
+       "salt"},
+      {"removed, and another put at the end, salts made to fit",
+       [](World& w) { remove_entry(w, 121, with_salts); },
        {},
        state,
        "another root"},
-      {"inserted",
-       [](World& w) {
-         Forger(w).change(0, [](OpenSegment& open) {
-           std::rotate(open.entries.begin() + 51, open.entries.end() - 1, open.entries.end());
-           std::rotate(open.blobs.begin() + 51, open.blobs.end() - 1, open.blobs.end());
-         });
-       },
-       52, first_segment, "received before"},
-      {"duplicated",
-       [](World& w) {
-         Forger(w).change(0, [](OpenSegment& open) {
-           open.entries[402] = open.entries[401];
-           open.blobs[402] = open.blobs[401];
-         });
-       },
+      {"inserted", [](World& w) { insert_last_entry(w, 51); }, 51, first_segment, "salt"},
+      {"inserted, salts made to fit", [](World& w) { insert_last_entry(w, 51, with_salts); }, 52,
+       first_segment, "received before"},
+      {"duplicated", [](World& w) { duplicate_entry(w, 401); }, 402, first_segment, "salt"},
+      {"duplicated, salts made to fit",
+       [](World& w) { duplicate_entry(w, 401, with_salts); },
        {},
        state,
        "another root"},
@@ -168,6 +219,8 @@ const std::vector<Tampering>& tamperings() {
       {"a leaf hash changed",
        [](World& w) { Forger(w).change(0, [](OpenSegment& open) { open.leaves[44][0] ^= 1; }); }, 44,
        first_segment, "leaf hash"},
+      {"a byte of a leaf hash", [](World& w) { flip(w, first_hashes, 64 + 32 * 45 + 3); }, 45, first_hashes,
+       "leaf hash is not that"},
       {"a tile root changed",
        [](World& w) { Forger(w).change(0, [](OpenSegment& open) { open.tile_roots[1][0] ^= 1; }); },
        {},
@@ -248,6 +301,7 @@ const std::vector<Tampering>& tamperings() {
        checkpoint,
        ""},
       {"a checkpoint signed by another key", sign_with_another_key, {}, checkpoint, "no known key"},
+      {"an older checkpoint", put_older_checkpoint, {}, checkpoint, "before the server stopped"},
       {"no checkpoint", [](World& w) { w.erase(checkpoint); }, {}, checkpoint, "missing"},
       {"a foreign signer state",
        [](World& w) { w.put(state, other_world().read(state)); },

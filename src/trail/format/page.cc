@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <limits>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -318,6 +320,7 @@ struct Page::State {
   std::vector<ByteView> raw;           // uuid planes, bytes
   std::vector<std::uint32_t> present;  // rows that have the column
   std::vector<std::vector<Block16>> salts;
+  std::vector<SeedRun> salt_runs;  // of the schema's first salt column
 
   Status read_shapes(ByteReader& in);
   Status read_column(std::size_t number, ByteReader& in);
@@ -436,11 +439,13 @@ Status Page::State::read_salts(std::size_t number, ByteReader& in) {
   const auto runs = in.varint();
   if (runs > present[number]) return damaged("too many salt runs");
   auto& out = salts[number];
+  const bool is_first = salt_runs.empty();
   std::uint32_t row = 0;
   for (std::uint64_t i = 0; i < runs; ++i) {
     const auto count = in.varint();
     const auto seed = in.array<16>();
     if (!in.ok() || count > present[number] - out.size()) return damaged("salt runs do not fit");
+    if (is_first) salt_runs.push_back({static_cast<std::uint32_t>(count), seed});
     // The rows of a run need not be consecutive: the salt belongs to the row's own index.
     crypto::BlockPrf prf(seed);
     for (std::uint64_t j = 0; j < count; ++j) {
@@ -509,6 +514,21 @@ Result<Page> Page::decode(const Schema& schema, std::uint64_t first, Bytes plain
   for (std::size_t number = 0; number < schema.size(); ++number) VESTIGE_CHECKED(s.read_column(number, in));
   if (!in.at_end()) return damaged("bytes are left over after the columns");
   return page;
+}
+
+std::optional<Block16> Page::salt_seed(std::uint32_t row) const {
+  const State& s = *state_;
+  CHECK(row < s.rows);
+  const auto& schema = *s.schema;
+  const auto column = std::ranges::find(schema, ColumnType::salt, &Column::type);
+  if (column == schema.end()) return std::nullopt;
+  auto place = s.ordinal[static_cast<std::size_t>(column - schema.begin())][row];
+  if (place == TextColumn::absent) return std::nullopt;
+  for (const auto& run : s.salt_runs) {
+    if (place < run.count) return run.seed;
+    place -= run.count;
+  }
+  return std::nullopt;
 }
 
 Status Page::load_rest() {

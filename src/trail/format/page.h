@@ -4,6 +4,8 @@
 // the column's form go into columns, everything else stays verbatim. Decoding gives back the exact bytes.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +79,8 @@ class Page {
   const TextColumn& text(std::size_t column) const;
   // Of a column of type time, in ms; INT64_MIN where a row has none.
   const std::vector<std::int64_t>& times(std::size_t column) const;
+  // The seed that gives the row's salt for its index; nothing where the row has another salt, or none.
+  std::optional<Block16> salt_seed(std::uint32_t row) const;
   // Makes the rest available, needed before entry().
   Status load_rest();
   // Appends the canonical bytes of one row.

@@ -21,8 +21,9 @@ std::optional<Bytes> read(platform::FileSystem& files, const std::string& path, 
 
 class HeadCheck {
  public:
-  HeadCheck(const trail::StreamRecord& stream, Problems& problems, std::vector<std::string>& notes)
-      : stream_(stream), problems_(problems), notes_(notes) {}
+  HeadCheck(const trail::StreamRecord& stream, bool stopped_in_order, Problems& problems,
+            std::vector<std::string>& notes)
+      : stream_(stream), stopped_in_order_(stopped_in_order), problems_(problems), notes_(notes) {}
 
   void check_state(ByteView bytes, const Block16& data_id);
   void check_checkpoint(ByteView bytes);
@@ -30,12 +31,14 @@ class HeadCheck {
   HeadOutcome out;
 
  private:
+  void check_older(const std::string& file, const trail::Checkpoint& checkpoint);
   void wrong(Part part, const std::string& file, std::uint64_t offset, std::string reason) {
     problems_.add(part, file, offset, std::move(reason));
   }
   bool is_origin(std::string_view origin) const { return origin.ends_with("/" + stream_.full_name()); }
 
   const trail::StreamRecord& stream_;
+  const bool stopped_in_order_;
   Problems& problems_;
   std::vector<std::string>& notes_;
   std::optional<trail::SignerState> state_;
@@ -76,13 +79,24 @@ void HeadCheck::check_checkpoint(ByteView bytes) {
         fmt::format("the signer's state says that {} entries were signed, and there is a checkpoint of {}: "
                     "an older state was put in its place",
                     state_->size, parsed->size));
-  if (state_ && parsed->size < state_->size)
-    notes_.push_back(
-        fmt::format("{} is of {} entries, and {} were signed since: the server writes the newest one "
-                    "when it starts.",
-                    file, parsed->size, state_->size));
+  if (state_ && parsed->size < state_->size) check_older(file, *parsed);
   if (!out.signed_size) out.signed_size = parsed->size;
   out.roots.push_back({Part::checkpoint, file, parsed->origin.size() + 1, parsed->size, parsed->root});
+}
+
+// A crash may come between a signature and its checkpoint.
+void HeadCheck::check_older(const std::string& file, const trail::Checkpoint& checkpoint) {
+  if (stopped_in_order_)
+    return wrong(
+        Part::checkpoint, file, checkpoint.origin.size() + 1,
+        fmt::format("the checkpoint is of {} entries, and {} were signed before the server stopped: an "
+                    "older one was put in its place, or the disk was full then; the server writes the "
+                    "newest one when it starts",
+                    checkpoint.size, state_->size));
+  notes_.push_back(
+      fmt::format("{} is of {} entries, and {} were signed since: the server writes the newest one "
+                  "when it starts.",
+                  file, checkpoint.size, state_->size));
 }
 
 // Absent is what a crash leaves between the first signature and its checkpoint, and not later.
@@ -118,9 +132,10 @@ StoredHead read_head(platform::FileSystem& data, platform::FileSystem* signer,
   return head;
 }
 
-HeadOutcome check_head(const StoredHead& head, bool signer_is_there, const trail::StreamRecord& stream,
-                       const Block16& data_id, Problems& problems, std::vector<std::string>& notes) {
-  HeadCheck check(stream, problems, notes);
+HeadOutcome check_head(const StoredHead& head, bool signer_is_there, bool stopped_in_order,
+                       const trail::StreamRecord& stream, const Block16& data_id, Problems& problems,
+                       std::vector<std::string>& notes) {
+  HeadCheck check(stream, stopped_in_order, problems, notes);
   if (head.state) check.check_state(*head.state, data_id);
   if (!head.state && signer_is_there && head.checkpoint)
     problems.add(Part::signer_state, state_path(stream), 0,

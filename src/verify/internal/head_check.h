@@ -32,8 +32,10 @@ struct HeadOutcome {
   std::vector<SignedRoot> roots;             // of the files that hold by themselves
   std::optional<std::uint64_t> signed_size;  // of the state, else of the checkpoint
 };
-HeadOutcome check_head(const StoredHead& head, bool signer_is_there, const trail::StreamRecord& stream,
-                       const Block16& data_id, Problems& problems, std::vector<std::string>& notes);
+// `stopped_in_order`: the newest checkpoint was written before; an older one was put in its place.
+HeadOutcome check_head(const StoredHead& head, bool signer_is_there, bool stopped_in_order,
+                       const trail::StreamRecord& stream, const Block16& data_id, Problems& problems,
+                       std::vector<std::string>& notes);
 
 std::string checkpoint_path(const trail::StreamRecord& stream);
 std::string state_path(const trail::StreamRecord& stream);  // with "signer/" in front

@@ -50,25 +50,30 @@ void PageCheck::check(const trail::ChunkRow& chunk, Bytes plain, bool has_sectio
   }
   ids_.clear();
   for (std::uint32_t row = 0; row < chunk.rows; ++row) {
-    entry_.clear();
-    page->append_entry(row, entry_);
     const auto* of_row = blobs.empty() ? (has_sections ? nullptr : &no_blobs) : &blobs[row];
-    check_row(chunk, row, view(entry_), of_row);
+    check_row(chunk, *page, row, of_row);
   }
   check_fingerprints(chunk);
 }
 
-void PageCheck::check_row(const trail::ChunkRow& chunk, std::uint32_t row, ByteView entry,
+void PageCheck::check_row(const trail::ChunkRow& chunk, const trail::Page& page, std::uint32_t row,
                           const std::vector<Bytes>* blobs) {
   const auto index = record_.first + chunk.first_row + row;
+  entry_.clear();
+  page.append_entry(row, entry_);
   ++entries_;
-  check_leaf(chunk, chunk.first_row + row, trail::leaf_hash(entry));
+  check_leaf(chunk, chunk.first_row + row, trail::leaf_hash(view(entry_)));
   EntryFacts facts;
-  if (auto reason = checker_.check(text(entry), facts)) {
+  if (auto reason = checker_.check(entry_, facts)) {
     ids_.emplace_back();  // keeps the page's fingerprints in their rows; its mismatch is not reported twice
     return wrong(Part::segment, index, path_, chunk.offset, *std::move(reason));
   }
   ids_.push_back(facts.id.bytes);
+  if (!page.salt_seed(row))
+    wrong(
+        Part::segment, index, path_, chunk.offset,
+        "the entry's salt is not the one that the page's seed gives for this index: the entry is at another "
+        "place than where it was written, or was changed");
   if (!received_.take(facts.received_at))
     wrong(Part::segment, index, path_, chunk.offset, "the entry was received before the one in front of it");
   if (blobs == nullptr) return;

@@ -38,7 +38,7 @@ class PageCheck {
   void finish(SegmentOutcome& out);
 
  private:
-  void check_row(const trail::ChunkRow& chunk, std::uint32_t row, ByteView entry,
+  void check_row(const trail::ChunkRow& chunk, const trail::Page& page, std::uint32_t row,
                  const std::vector<Bytes>* blobs);
   void check_leaf(const trail::ChunkRow& chunk, std::uint64_t offset, const Hash& leaf);
   void check_fingerprints(const trail::ChunkRow& chunk);

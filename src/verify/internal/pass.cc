@@ -116,8 +116,8 @@ void Pass::check_segments(const trail::StreamRecord& stream, TreeCheck& tree, St
 }
 
 void Pass::check_stream(const trail::StreamRecord& stream, const StoredHead& head, const WalOutcome& wal) {
-  const auto checked =
-      check_head(head, inputs_.signer != nullptr, stream, manifest_.data_id, problems_, out_.notes);
+  const auto checked = check_head(head, inputs_.signer != nullptr, wal.clean && !options_.while_running,
+                                  stream, manifest_.data_id, problems_, out_.notes);
   const auto in_wal = wal.streams.find(stream.number);
   const WalStream* const unsealed = in_wal == wal.streams.end() ? nullptr : &in_wal->second;
   StreamReport report;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/encoding.h"
 #include "crypto/aead.h"
+#include "trail/format/page.h"
 #include "trail/merkle/merkle.h"
 #include "verify/internal/entry_check.h"
 
@@ -45,8 +47,8 @@ class WalCheck {
  private:
   Status check_group(const trail::WalFrame& frame, ByteView plain);
   Status check_append(const trail::WalFrame& frame, const trail::AppendView& append);
-  void check_record(const trail::WalFrame& frame, StreamCheck& check, WalStream& out, std::uint64_t index,
-                    const trail::RecordView& record);
+  void check_record(const trail::WalFrame& frame, StreamCheck& check, WalStream& out,
+                    const trail::RecordView& record, const Block16& salt);
   void check_end_mark(const trail::EndMark& mark);
   void check_reach();
 
@@ -84,12 +86,19 @@ Status WalCheck::check_append(const trail::WalFrame& frame, const trail::AppendV
     return corrupt(frame.file, frame.offset, "");
   }
   out.appends.push_back({append.first, frame.header.generation, frame.offset});
-  for (const auto& record : append.records) check_record(frame, check, out, out.end(), record);
+  std::vector<Block16> salts(append.records.size());
+  std::size_t at = 0;
+  for (const auto& run : append.seeds) {
+    trail::derive_salts(run.seed, append.first + at, std::span(salts).subspan(at, run.count));
+    at += run.count;
+  }
+  for (std::size_t i = 0; i < salts.size(); ++i) check_record(frame, check, out, append.records[i], salts[i]);
   return {};
 }
 
 void WalCheck::check_record(const trail::WalFrame& frame, StreamCheck& check, WalStream& out,
-                            std::uint64_t index, const trail::RecordView& record) {
+                            const trail::RecordView& record, const Block16& salt) {
+  const auto index = out.end();
   out.leaves.push_back(trail::leaf_hash(record.entry));
   // What segments hold is held against them, leaf by leaf.
   if (index < check.stream.sealed_size) return;
@@ -100,6 +109,10 @@ void WalCheck::check_record(const trail::WalFrame& frame, StreamCheck& check, Wa
   ++out.entries_checked;
   EntryFacts facts;
   if (auto reason = check.entries.check(text(record.entry), facts)) return wrong(*std::move(reason));
+  if (facts.salt != to_base64(salt))
+    wrong(
+        "the entry's salt is not the one that its seed gives for this index: the entry is at another place "
+        "than where it was written, or was changed");
   if (!check.received.take(facts.received_at)) wrong("the entry was received before the one in front of it");
   const auto fingerprint = check.fingerprint(facts.id.bytes);
   if (load_le<std::uint64_t>(fingerprint.data()) != record.fingerprint)
@@ -157,6 +170,7 @@ WalOutcome WalCheck::run() {
     return std::move(out_);
   }
   out_.whole = true;
+  out_.clean = end->clean;
   out_.last_file = wal_path(end->last_generation);
   if (end->last_end_mark) check_end_mark(*end->last_end_mark);
   check_reach();

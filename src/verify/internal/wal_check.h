@@ -36,6 +36,7 @@ struct WalStream {
 struct WalOutcome {
   std::map<std::uint8_t, WalStream> streams;  // with keys only
   bool whole = false;                         // read to its end: the streams' sizes are known
+  bool clean = false;                         // and it ends as a server that stopped in order leaves it
   std::string last_file;
   std::vector<std::uint64_t> chain, attempts, stale;  // generations, if whole
   Problems problems;

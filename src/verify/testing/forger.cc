@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "crypto/aead.h"
 #include "crypto/digest.h"
 #include "trail/format/members.h"
@@ -34,6 +35,12 @@ std::optional<Uuid> id_of(std::string_view entry) {
   while (const auto member = members.next())
     if (member->key == "id") return parse_uuid(member->value.substr(1, member->value.size() - 2));
   return std::nullopt;
+}
+
+void put_salt(std::string& entry, const Block16& salt) {
+  constexpr std::string_view member = "\"salt\":\"";
+  const auto text = to_base64(salt);
+  entry.replace(entry.find(member) + member.size(), text.size(), text);
 }
 
 }  // namespace
@@ -81,7 +88,10 @@ OpenSegment Forger::read(std::size_t segment) const {
     }
     auto page = trail::Page::decode(open.header.schema, open.header.first + row.first_row, *std::move(plain));
     CHECK(page.has_value() && page->load_rest());
-    for (std::uint32_t i = 0; i < row.rows; ++i) page->append_entry(i, open.entries.emplace_back());
+    for (std::uint32_t i = 0; i < row.rows; ++i) {
+      page->append_entry(i, open.entries.emplace_back());
+      open.seeds.push_back(page->salt_seed(i).value());
+    }
     open.blobs.resize(open.entries.size());
   }
   auto hashes = trail::decode_hash_file(world_.read(path(segment, trail::hashes_ending))).value();
@@ -110,19 +120,21 @@ void Forger::write(std::size_t segment, const OpenSegment& open) {
     const auto rows = std::min<std::size_t>(trail::page_rows, open.entries.size() - row);
     std::vector<ByteView> entries;
     std::vector<std::vector<ByteView>> blobs(rows);
+    std::vector<trail::SeedRun> seeds;
     bool any = false;
     for (std::size_t i = 0; i < rows; ++i) {
       entries.push_back(view(open.entries[row + i]));
       blobs[i].assign(open.blobs[row + i].begin(), open.blobs[row + i].end());
       any = any || !blobs[i].empty();
+      seeds.push_back({1, open.seeds[row + i]});
     }
-    const trail::SeedRun seed{static_cast<std::uint32_t>(rows), {}};
     const auto first_row = static_cast<std::uint32_t>(row);
-    add(trail::ChunkType::page, first_row, seed.count,
-        encoder.encode(open.header.first + row, entries, std::span(&seed, 1)).value());
+    const auto count = static_cast<std::uint32_t>(rows);
+    add(trail::ChunkType::page, first_row, count,
+        encoder.encode(open.header.first + row, entries, seeds).value());
     Bytes sections;
     trail::encode_sections(blobs, sections);
-    if (any) add(trail::ChunkType::sections, first_row, seed.count, sections);
+    if (any) add(trail::ChunkType::sections, first_row, count, sections);
   }
   const auto tail =
       trail::encode_segment_end(chunks, file.size(), static_cast<std::uint32_t>(open.entries.size()),
@@ -149,6 +161,7 @@ void Forger::refit(OpenSegment& open, std::uint64_t first, const Refit& refit) c
                                              manifest_.streams[0].tenant);
   crypto::BlockPrf prf(load_le<Block16>(key.data()));
   for (std::size_t i = 0; i < open.entries.size(); ++i) {
+    if (refit.salts) put_salt(open.entries[i], trail::derive_salt(open.seeds[i], first + i));
     if (refit.leaves) open.leaves[i] = trail::leaf_hash(view(open.entries[i]));
     if (const auto id = id_of(open.entries[i]); id && refit.fingerprints)
       open.fingerprints[i] = load_le<std::uint64_t>(prf(id->bytes).data());
@@ -185,7 +198,7 @@ void Forger::change(std::size_t segment, const std::function<void(OpenSegment&)>
   const bool has_own_fingerprints = open.fingerprints != fingerprints;
   this->refit(open, manifest_.streams[0].segments[segment].first,
               {refit.leaves && !has_own_leaves, refit.tile_roots && !has_own_tiles,
-               refit.fingerprints && !has_own_fingerprints, refit.frontier});
+               refit.fingerprints && !has_own_fingerprints, refit.frontier, refit.salts});
   write(segment, open);
   if (refit.frontier) refit_frontier();
   write_manifest();

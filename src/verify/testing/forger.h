@@ -18,6 +18,7 @@ struct OpenSegment {
   trail::SegmentHeader header;
   std::vector<std::string> entries;
   std::vector<std::vector<Bytes>> blobs;
+  std::vector<Block16> seeds;               // of the salts, by index and not by entry
   std::vector<std::uint64_t> fingerprints;  // of the id run
   std::vector<Hash> leaves;                 // of the hash file
   std::vector<Hash> tile_roots;
@@ -29,6 +30,7 @@ struct Refit {
   bool tile_roots = true;
   bool fingerprints = true;
   bool frontier = true;
+  bool salts = false;  // those of entries that are at another place
 };
 
 class Forger {
