@@ -194,6 +194,37 @@ def test_names_and_ids_have_limits(context):
     refused(server, 400, event(lossless=["/a"] * 1001), path="/lossless", limit="1000")
 
 
+def test_what_the_description_says_of_an_event_is_so(context):
+    """Every bound of the event's schema, from both sides."""
+    server = context.server()
+    schema = DESCRIPTION["components"]["schemas"]["Event"]
+    bounds = 0
+    for name, described in schema["properties"].items():
+        for rule in described.get("oneOf", [described]):
+            if rule.get("type") == "string" and "maxLength" in rule and name != "kind":
+                bounds += 1
+                for length, status in ((rule.get("minLength", 0), 201), (rule.get("minLength", 0) - 1, 400),
+                                       (rule["maxLength"], 201), (rule["maxLength"] + 1, 400)):
+                    if length >= 0:
+                        answer = ask(server, "POST", "/api/events", {**event(), name: "x" * length})
+                        assert answer.status == status, (name, length, answer)
+            if rule.get("type") == "array" and "maxItems" in rule:
+                bounds += 1
+                for length, status in ((rule.get("minItems", 0), 201), (rule["maxItems"], 201), (rule["maxItems"] + 1, 400)):
+                    answer = ask(server, "POST", "/api/events", {**event(), name: [f"/{n}" for n in range(length)]})
+                    assert answer.status == status, (name, length, answer)
+        for other in ("text", 1, True, [1], {"a": 1}):
+            fits = any(isinstance(other, {"string": str, "array": list, "object": dict}[rule["type"]])
+                       for rule in described.get("oneOf", [described]) if rule.get("type"))
+            if not fits and "$ref" not in described:
+                refused(server, 400, {**event(), name: other}, path=f"/{name}")
+    assert bounds >= 7, bounds
+    for name in schema["required"]:
+        refused(server, 400, {each: value for each, value in event().items() if each != name}, path=f"/{name}")
+    assert schema["additionalProperties"] is False
+    refused(server, 400, {**event(), "anything": 1}, path="/anything")
+
+
 def sized(total, **fields):
     """A canonical event of so many bytes."""
     bare = canonical(event(detail={"x": ""}, **fields))
