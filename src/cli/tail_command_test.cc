@@ -44,6 +44,7 @@ class Unsteady {
           fmt::format(R"({{"events":[{}],"cursor":null,"tree":{{"size":{},"root":""}}}})", events, size_)));
     });
   }
+  // Both before the server starts.
   void leave_out(std::uint64_t index) { left_out_ = index; }
   void grow(std::uint64_t more) { shown_ += more; }
 
@@ -92,12 +93,12 @@ TEST(Tail, EveryIndexOnceAcrossLostConnections) {
   std::mt19937_64 random(seed);
   for (int round = 0; round < testing::rounds(15); ++round) {
     Unsteady trail(30, random());
+    trail.grow(20);
     const testing::ScriptedServer server([&](http::Router& router) { trail.add_routes(router); });
     testing::Recorder surroundings;
     TailArguments arguments{.connection = server.connection()};
     // The very first answer may be a 503, which ends a tail that never worked; with -n it has worked before.
     arguments.last = random() % 5;
-    trail.grow(20);
     arguments.count = arguments.last + 20;
     ASSERT_EQ(run_tail(arguments, surroundings), exit_ok) << "seed " << seed << "\n" << surroundings.errors;
     ASSERT_EQ(printed(surroundings.output), range(30 - arguments.last, arguments.count)) << "seed " << seed;
