@@ -129,10 +129,11 @@ Status run(const cli::ServeArguments& arguments) {
   queries.every(housekeeping_period, [&service] {
     if (auto kept = service->housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
   });
-  loop.start();
-  queries.start();
+  // Before the first request is answered, so that whoever finds the server ready finds its address as well.
   const auto url = url_of(arguments, server->port());
   VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
+  loop.start();
+  queries.start();
   say_how_it_stands(*service, service->log(), service->audit_stream());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
                service->data().describe(std::string(admin_key_name)));
