@@ -124,7 +124,9 @@ Bytes compress(std::string_view text) {
 Result<std::string> decompress(ByteView frame, std::uint32_t raw) {
   if (raw > plain_bytes_max) return damaged("its stated length is beyond the limit");
   std::string out(raw, '\0');
-  const auto size = ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size());
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                                  &ZSTD_freeDCtx);
+  const auto size = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), frame.data(), frame.size());
   if (ZSTD_isError(size) || size != raw) return damaged("it does not decompress to its stated length");
   return out;
 }
