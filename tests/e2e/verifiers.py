@@ -1,39 +1,59 @@
 """Both verifiers on one data directory: `vestige verify`, and the Python one, which shares no code with it."""
+import contextlib
+import io
 import json
 import subprocess
 import sys
 
 import harness
 
-PYTHON_VERIFIER = harness.ROOT / "tools" / "vestige_verify.py"
+sys.path.insert(0, str(harness.ROOT / "tools"))
+from vestige_verify import command  # noqa: E402
+
 SECONDS_MAX = 300
 
 
-def result_of(line):
-    done = subprocess.run([str(part) for part in line], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                          timeout=SECONDS_MAX, env=harness.clean_environment())
-    text = done.stdout.decode("utf-8", "replace")
+def result_of(verifier, status, text, errors=""):
     try:
         result = json.loads(text)
     except ValueError as error:
-        raise AssertionError(f"no JSON from {line}: status {done.returncode}\n{text[-2000:]}\n"
-                             f"{done.stderr.decode('utf-8', 'replace')[-2000:]}") from error
-    assert done.returncode == (0 if result["ok"] else 1), (line, done.returncode, result)
-    assert result["ok"] == (result["firstBad"] is None), (line, result)
+        raise AssertionError(f"no JSON from {verifier}: status {status}\n{text[-2000:]}\n{errors[-2000:]}") from error
+    assert status == (0 if result["ok"] else 1), (verifier, status, result)
+    assert result["ok"] == (result["firstBad"] is None), (verifier, result)
     return result
 
 
+def begin_vestige_verify(data, options):
+    line = [str(part) for part in (harness.BINARY, "verify", "--data", data, "--json", *options)]
+    return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=harness.clean_environment())
+
+
+def end_vestige_verify(child):
+    output, errors = child.communicate(timeout=SECONDS_MAX)
+    return result_of("vestige verify", child.returncode, output.decode(), errors.decode("utf-8", "replace"))
+
+
 def vestige_verify(data, *options):
-    return result_of([harness.BINARY, "verify", "--data", data, "--json", *options])
+    return end_vestige_verify(begin_vestige_verify(data, options))
 
 
 def python_verify(data, *options):
-    return result_of([sys.executable, PYTHON_VERIFIER, data, "--json", *options])
+    """Its command line, in this process: starting another one for each directory would take longer than the rest."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        status = command.main([str(data), "--json", *options], "")
+    return result_of("vestige_verify.py", status, output.getvalue())
 
 
 def both(data, *options):
-    """By name of the verifier."""
-    return {"vestige verify": vestige_verify(data, *options), "vestige_verify.py": python_verify(data, *options)}
+    """By name of the verifier; both at a time."""
+    child = begin_vestige_verify(data, options)
+    try:
+        python = python_verify(data, *options)
+    finally:
+        vestige = end_vestige_verify(child)
+    return {"vestige verify": vestige, "vestige_verify.py": python}
 
 
 def expect_well(data, *options):

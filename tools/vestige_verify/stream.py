@@ -90,6 +90,9 @@ class Stream:
         path, origin = f"{self.folder}/checkpoint", self.state.origin
         if self.checkpoint.origin != origin:
             self.report(path, Damage(f"checkpoint: of {self.checkpoint.origin!r}, the signer's state has {origin!r}", 0))
+        self.check_signature([self.state.verifier_key()])
+        if self.checkpoint is None:
+            return
         if self.checkpoint.size > self.state.size:
             self.report(f"{self.shared.signer_name}/{self.name}/state", Damage(
                 f"signer state: {self.state.size} entries were signed, and there is a checkpoint of "
@@ -97,12 +100,12 @@ class Stream:
         elif self.checkpoint.size == self.state.size and self.checkpoint.root != self.state.root:
             self.report(path, Damage(f"checkpoint: root {to_base64(self.checkpoint.root)}, the signer's state has "
                                      f"{to_base64(self.state.root)} for size {self.state.size}"))
-        self.check_signature([self.state.verifier_key()])
         for key in self.shared.vkeys:
             if key.name == origin and key.public_key != self.state.public_key:
                 self.report(path, Damage(f"checkpoint: signed by {self.state.verifier_key()}, expected {key}"))
 
     def check_signature(self, keys):
+        """What nobody signed says nothing about the entries, so it is held against them no more."""
         keys = [key for key in keys if key.name == self.checkpoint.origin]
         try:
             if not keys:
@@ -110,6 +113,7 @@ class Stream:
             verify_note(self.note, keys)
         except Damage as damage:
             self.report(f"{self.folder}/checkpoint", damage)
+            self.checkpoint = None
 
     def signed_sizes(self):
         return {signed.size for signed in (self.state, self.checkpoint) if signed}
