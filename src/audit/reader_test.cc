@@ -85,7 +85,7 @@ void page_through(World& world, Random& random) {
 TEST(Reader, PagesGiveEveryMatchOnceWhateverComesMeanwhile) {
   const auto seed = testing::seed_of_test();
   Random random(seed);
-  for (std::size_t turn = 0; turn < testing::rounds(4); ++turn) {
+  for (std::size_t turn = 0; turn < testing::rounds(2); ++turn) {
     World world(seed + turn);
     world.open();
     ASSERT_NO_FATAL_FAILURE(page_through(world, random));
