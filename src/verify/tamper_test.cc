@@ -421,6 +421,15 @@ TEST_P(Tampered, IsFoundAndNamed) {
   EXPECT_NE(bad.reason.find(wanted.reason), std::string::npos) << testing::in_words(*report);
 }
 
+TEST(Heads, StateAndCheckpointOfOneSizeHaveOneRootAlsoForWhoHasNoKeys) {
+  World world(51);
+  world.build();
+  change_state(world, [](auto& about) { about.root[0] ^= 1; });
+  const auto report = world.verify({}, false);
+  ASSERT_TRUE(report && !report->ok);
+  EXPECT_EQ(report->first_bad->file, checkpoint) << testing::in_words(*report);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Tampered, ::testing::ValuesIn(tamperings()), [](const auto& about) {
   std::string name = about.param.name;
   std::erase_if(name, [](char c) { return c != ' ' && !std::isalnum(static_cast<unsigned char>(c)); });

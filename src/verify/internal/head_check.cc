@@ -80,6 +80,9 @@ void HeadCheck::check_checkpoint(ByteView bytes) {
                     "an older state was put in its place",
                     state_->size, parsed->size));
   if (state_ && parsed->size < state_->size) check_older(file, *parsed);
+  if (state_ && parsed->size == state_->size && parsed->root != state_->root)
+    wrong(Part::checkpoint, file, parsed->origin.size() + 1,
+          fmt::format("the checkpoint of {} entries has another root than the signer's state", parsed->size));
   if (!out.signed_size) out.signed_size = parsed->size;
   out.roots.push_back({Part::checkpoint, file, parsed->origin.size() + 1, parsed->size, parsed->root});
 }
