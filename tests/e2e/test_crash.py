@@ -229,7 +229,7 @@ def wait_for_a_full_log_file(server, before):
 
 def load_and_kill(server, trail, number, randomly):
     """Gives the batches of this round, and whether the log had gone on into another file."""
-    heavy = number % HEAVY_EVERY == HEAVY_EVERY // 2
+    heavy = number % HEAVY_EVERY == HEAVY_EVERY // 4
     clients = [Client(server, number, heavy, heavy and place == 0, randomly.getrandbits(64)) for place in range(CLIENTS)]
     watcher = Watcher(server, trail.heads)
     before = max(log_files(server.data))
