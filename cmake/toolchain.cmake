@@ -15,7 +15,9 @@ pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Without these ccache takes nothing that uses the precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
 add_library(vestige_options INTERFACE)
@@ -25,7 +27,7 @@ target_compile_options(vestige_options INTERFACE
 target_include_directories(vestige_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(vestige_options INTERFACE FMT_ENFORCE_COMPILE_STRING=0)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(vestige_options INTERFACE -Wthread-safety -Werror)
+  target_compile_options(vestige_options INTERFACE -Wthread-safety -Werror "SHELL:-Xclang -fno-pch-timestamp")
   target_link_options(vestige_options INTERFACE -fuse-ld=lld)
 endif()
 if(VESTIGE_SANITIZE)
