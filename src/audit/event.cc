@@ -5,20 +5,14 @@
 #include <algorithm>
 #include <array>
 
+#include "audit/internal/refusal.h"
 #include "audit/limits.h"
 #include "base/time_text.h"
 
 namespace vestige::audit {
 namespace {
 
-std::unexpected<Error> refuse(const json::Value& at, std::string path, std::string what,
-                              std::string limit = {}) {
-  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
-  error.path = std::move(path);
-  if (at.exists()) error.position = at.position();
-  error.limit = std::move(limit);
-  return std::unexpected(std::move(error));
-}
+using internal::refuse;
 
 // In canonical order, as the members of a parsed object stand.
 enum Field : std::size_t {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "audit/internal/refusal.h"
 #include "audit/limits.h"
 #include "base/time_text.h"
 #include "crypto/digest.h"
@@ -11,14 +12,7 @@
 namespace vestige::audit {
 namespace {
 
-std::unexpected<Error> refuse(const json::Value& at, std::string path, std::string what,
-                              std::string limit = {}) {
-  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
-  error.path = std::move(path);
-  if (at.exists()) error.position = at.position();
-  error.limit = std::move(limit);
-  return std::unexpected(std::move(error));
-}
+using internal::refuse;
 
 constexpr std::string_view members[] = {"action",
                                         "cursor",
