@@ -15,6 +15,13 @@ namespace {
 
 Owner owner_in(const Slot& slot) { return {slot.ref, slot.key.bytes}; }
 
+SubjectView view_of(const Slot& slot) {
+  SubjectView view{.state = slot.state, .epoch = slot.epoch, .ref = {}, .erased_by = {}};
+  if (slot.has_key()) view.ref = slot.ref;
+  if (slot.erased_by != no_entry) view.erased_by = slot.erased_by;
+  return view;
+}
+
 std::unexpected<Error> too_many_subjects(std::uint64_t limit) {
   return std::unexpected(
       Error{.kind = ErrorKind::exhausted,
@@ -103,6 +110,7 @@ Result<FileVault::Search> FileVault::search(const Wanted& wanted) {
         on_disk.push_back(*number);
       } else if (wanted.matches(*slot)) {
         search.found = *slot;
+        search.number = *number;
         return search;
       }
     }
@@ -111,22 +119,23 @@ Result<FileVault::Search> FileVault::search(const Wanted& wanted) {
     VESTIGE_TRY(const auto slot, fetch(number));
     if (!wanted.matches(slot)) continue;
     search.found = slot;
+    search.number = number;
     break;
   }
   return search;
 }
 
 Result<Owner> FileVault::owner_of(std::string_view tenant, std::string_view subject) {
-  const auto hash = subject_hash(subject_mac_, tenant, subject);
+  const auto hash = subject_hash(tenant, subject);
   const Wanted wanted{By::subject, tag_of(hash), hash};
   for (;;) {
     VESTIGE_TRY(const auto search, this->search(wanted));
-    if (search.found && search.found->has_key()) return owner_in(*search.found);
-    if (search.found)
+    const Lock lock(mutex_);
+    if (barred_.contains(hash) || (search.found && !search.found->has_key()))
       return fail(ErrorKind::denied,
                   "The person was erased: what concerns them is recorded without their personal "
                   "values, until a new consent re-authorises them.");
-    const Lock lock(mutex_);
+    if (search.found) return owner_in(*search.found);
     // Subjects are only ever added, so an equal count means that nobody made this one meanwhile.
     if (by_subject_.count(wanted.tag) != search.candidates) continue;
     if (changes_made_ - changes_durable_ >= limits::unsynced_subjects_max) {
@@ -148,14 +157,20 @@ Result<Slot> FileVault::make_subject(const Hash& subject) {
   entropy_.fill(slot.key.bytes);
   slot.created = clock_.now();
 
+  add_slot(slot);
+  return slot;
+}
+
+SlotNumber FileVault::add_slot(const Slot& slot) {
   auto& page = page_with_room();
   page.slots.push_back(slot);
   page.changed = true;
   const auto number = static_cast<SlotNumber>(subjects_++);
   by_subject_.add(tag_of(slot.subject), number);
-  by_ref_.add(tag_of(slot.ref), number);
+  if (slot.has_key()) by_ref_.add(tag_of(slot.ref), number);
+  if (!slot.has_key()) ++subjects_erased_;
   ++changes_made_;
-  return slot;
+  return number;
 }
 
 // No two refs of a vault share even their tag: uniqueness is then seen without reading a page.
@@ -179,16 +194,9 @@ FileVault::OpenPage& FileVault::page_with_room() {
 }
 
 Result<SubjectView> FileVault::look_up(std::string_view tenant, std::string_view subject) {
-  const auto hash = subject_hash(subject_mac_, tenant, subject);
+  const auto hash = subject_hash(tenant, subject);
   VESTIGE_TRY(const auto search, this->search({By::subject, tag_of(hash), hash}));
-  SubjectView found;
-  if (!search.found) return found;
-  const auto& slot = *search.found;
-  found.state = slot.state;
-  found.epoch = slot.epoch;
-  if (slot.has_key()) found.ref = slot.ref;
-  if (slot.erased_by != no_entry) found.erased_by = slot.erased_by;
-  return found;
+  return search.found ? view_of(*search.found) : SubjectView{};
 }
 
 Result<std::optional<Key>> FileVault::key_of(const Block16& ref) {

@@ -50,6 +50,8 @@ void FileVault::commit() {
 FileVault::Plan FileVault::plan_commit() {
   Plan plan{.covers = changes_made_, .top = top_, .pages = {}, .created = {}, .obsolete = {}};
   plan.top.sequence = ++sequence_;
+  plan.top.erasures = erasures_.size();
+  plan.top.journal_digest = erasures_digest_;
   for (const auto& [place, entry] : retention_)
     plan.top.retention_keys.push_back(
         {.retention_class = place.first, .month = place.second, .key = entry.key});

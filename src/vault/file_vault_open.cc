@@ -38,7 +38,13 @@ Status remove_left_overs(platform::FileSystem& files, const Top& top) {
 
 }  // namespace
 
-Status FileVault::load() {
+Status FileVault::load(const Journal& journal) {
+  const Lock erasing(erasing_);
+  VESTIGE_CHECKED(load_pages());
+  return replay(journal);
+}
+
+Status FileVault::load_pages() {
   const Lock lock(mutex_);
   // The youngest subjects are the likeliest to come again.
   const auto cached_pages = options_.cached_keys_max / limits::page_slots_max;
@@ -71,15 +77,9 @@ Result<std::unique_ptr<Vault>> Vault::open(platform::FileSystem& files, platform
   }
   VESTIGE_TRY(auto top, read_top(files, root));
   VESTIGE_TRY(const auto journal, read_journal(files, top));
-  if (journal.records.size() > top.erasures)
-    return fail(
-        ErrorKind::invalid,
-        fmt::format("The erasure journal {} holds {} erasures, and the vault has carried out {}. This "
-                    "release cannot carry out the others and will not serve what they erased.",
-                    files.describe(journal_path), journal.records.size(), top.erasures));
   VESTIGE_CHECKED(remove_left_overs(files, top));
   auto vault = std::make_unique<FileVault>(files, entropy, clock, root, options, std::move(top));
-  VESTIGE_CHECKED(vault->load());
+  VESTIGE_CHECKED(vault->load(journal));
   return vault;
 }
 

@@ -40,7 +40,16 @@ struct SubjectView {
   SubjectState state = SubjectState::never;
   std::uint32_t epoch = 0;
   std::optional<Block16> ref;              // while a key exists
-  std::optional<std::uint64_t> erased_by;  // index of the erasure entry, once erased
+  std::optional<std::uint64_t> erased_by;  // index of the erasure's intent, once erased
+};
+
+// The destruction of one key, as the vault's erasure journal has it.
+struct Erasure {
+  std::uint64_t number = 0;  // of the journal's record, from 0
+  std::uint64_t entry = 0;   // index of the erasure's intent
+  std::uint32_t epoch = 0;   // of the key that is gone
+  UnixMs time{};
+  bool operator==(const Erasure&) const = default;
 };
 
 struct VaultOptions {
@@ -50,8 +59,9 @@ struct VaultOptions {
 
 class Vault {
  public:
-  // Creates the vault where the directory holds none (`create`), else opens it. denied where the root key
-  // does not open it; corrupt where bytes were changed. `files` is the vault's own directory.
+  // Creates the vault where the directory holds none (`create`), else opens it, and carries out what the
+  // erasure journal holds beyond what this vault knows. denied where the root key does not open it; corrupt
+  // where bytes were changed. `files` is the vault's own directory.
   static Result<std::unique_ptr<Vault>> open(platform::FileSystem& files, platform::Entropy& entropy,
                                              platform::Clock& clock, const Key& root, bool create,
                                              VaultOptions options = {});
@@ -65,6 +75,24 @@ class Vault {
   virtual Result<SubjectView> look_up(std::string_view tenant, std::string_view subject) = 0;
   // The key behind a ref; empty where no such key exists (erased, or never ours).
   virtual Result<std::optional<Key>> key_of(const Block16& ref) = 0;
+
+  // What a subject is known by outside of the vault's memory: a keyed hash, which says nothing without the
+  // vault's secrets.
+  virtual Hash subject_hash(std::string_view tenant, std::string_view subject) const = 0;
+  // owner_of() gives denied for the subject from now on, until its key is destroyed. Nothing is written: what
+  // outlives a crash is the intent in the trail.
+  virtual void bar(const Hash& subject) = 0;
+  // Destroys the subject's key: the journal's record is durable before the page without the key, and both
+  // when this returns. `entry` is the index of the erasure's intent; the same one again finishes what a
+  // failure interrupted and gives the same answer. A subject that was never seen counts as erased from now
+  // on. conflict where another entry erased it already.
+  virtual Result<Erasure> erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) = 0;
+  // The erasures of the journal, in order; not_found past the last.
+  virtual std::uint64_t erasures() const = 0;
+  virtual Result<Erasure> erasure(std::uint64_t number) const = 0;
+  // Gives an erased subject a new ref and key; what the old key sealed stays unreadable. Durable when it
+  // returns. conflict where the subject is not erased.
+  virtual Result<SubjectView> reauthorise(std::string_view tenant, std::string_view subject) = 0;
 
   // Makes every subject that owner_of() made durable. Cheap where there is none.
   virtual Status sync() = 0;

@@ -1,5 +1,5 @@
-// A vault that can be told to have erased a person, before erasing itself is there: it refuses the person
-// and does not know the refs any more.
+// A vault that can be told to have erased a person without a trail that says so: it refuses the person and
+// does not know the refs any more. Everything else goes to the real one, its erasing too.
 #pragma once
 
 #include <set>
@@ -38,6 +38,18 @@ class ForgetfulVault final : public vault::Vault {
       if (refs_.contains(ref)) return std::optional<Key>{};
     }
     return under_.key_of(ref);
+  }
+  Hash subject_hash(std::string_view tenant, std::string_view subject) const override {
+    return under_.subject_hash(tenant, subject);
+  }
+  void bar(const Hash& subject) override { under_.bar(subject); }
+  Result<vault::Erasure> erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) override {
+    return under_.erase(tenant, subject, entry);
+  }
+  std::uint64_t erasures() const override { return under_.erasures(); }
+  Result<vault::Erasure> erasure(std::uint64_t number) const override { return under_.erasure(number); }
+  Result<vault::SubjectView> reauthorise(std::string_view tenant, std::string_view subject) override {
+    return under_.reauthorise(tenant, subject);
   }
   Status sync() override { return under_.sync(); }
   Result<Key> retention_key(vault::RetentionClass retention_class, vault::Month month) override {

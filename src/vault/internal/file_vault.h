@@ -7,10 +7,15 @@
 // 3. Every change has a number; changes up to `changes_durable_` survive a power loss.
 // 4. One thread at a time commits (`committing_`); it alone works on files that change, without the mutex.
 // 5. A sequence, and thereby a page's file name, is never used for two attempts.
+// 6. `erasures_` are the journal's records whose slots have lost their keys in memory; a `top_` counts no
+// others.
+// 7. One thread at a time erases or re-authorises (`erasing_`, taken before `mutex_`).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,12 +32,21 @@ class FileVault final : public Vault {
   FileVault(platform::FileSystem& files, platform::Entropy& entropy, platform::Clock& clock, const Key& root,
             VaultOptions options, Top top);
 
-  // Reads every page and builds the indexes. Called once, before anything else.
-  Status load() EXCLUDES(mutex_);
+  // Reads every page, builds the indexes, and carries out what the journal holds beyond the top table. Called
+  // once, before anything else.
+  Status load(const Journal& journal) EXCLUDES(mutex_, erasing_);
 
   Result<Owner> owner_of(std::string_view tenant, std::string_view subject) override EXCLUDES(mutex_);
   Result<SubjectView> look_up(std::string_view tenant, std::string_view subject) override EXCLUDES(mutex_);
   Result<std::optional<Key>> key_of(const Block16& ref) override EXCLUDES(mutex_);
+  Hash subject_hash(std::string_view tenant, std::string_view subject) const override;
+  void bar(const Hash& subject) override EXCLUDES(mutex_);
+  Result<Erasure> erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) override
+      EXCLUDES(mutex_, erasing_);
+  std::uint64_t erasures() const override EXCLUDES(mutex_);
+  Result<Erasure> erasure(std::uint64_t number) const override EXCLUDES(mutex_);
+  Result<SubjectView> reauthorise(std::string_view tenant, std::string_view subject) override
+      EXCLUDES(mutex_, erasing_);
   Status sync() override EXCLUDES(mutex_);
   Result<Key> retention_key(RetentionClass retention_class, Month month) override EXCLUDES(mutex_);
   Result<std::optional<Key>> find_retention_key(RetentionClass retention_class, Month month) override
@@ -75,20 +89,36 @@ class FileVault final : public Vault {
   };
   struct Search {
     std::optional<Slot> found;
+    SlotNumber number = 0;       // of the slot that was found
     std::size_t candidates = 0;  // slots under the tag that were compared
   };
 
   static Tag tag_of(ByteView hash) { return load_le<Tag>(hash.data()); }
   const TagTable& table(By by) const REQUIRES(mutex_) { return by == By::subject ? by_subject_ : by_ref_; }
 
+  Status load_pages() EXCLUDES(mutex_);
   Result<Search> search(const Wanted& wanted) EXCLUDES(mutex_);
   const Slot* resident(SlotNumber number) REQUIRES(mutex_);
   Result<Slot> fetch(SlotNumber number) EXCLUDES(mutex_);
   Result<std::vector<Slot>> read_page(std::uint32_t number, const PageEntry& entry);
 
   Result<Slot> make_subject(const Hash& subject) REQUIRES(mutex_);
+  SlotNumber add_slot(const Slot& slot) REQUIRES(mutex_);
   Result<Block16> fresh_ref() REQUIRES(mutex_);
   OpenPage& page_with_room() REQUIRES(mutex_);
+
+  // Runs `change` on the slot, with its page among the open ones.
+  Status change_slot(SlotNumber number, const std::function<void(Slot&)>& change) EXCLUDES(mutex_);
+  // Reads a page to be changed, if it is not open.
+  Status open_page(std::uint32_t number) EXCLUDES(mutex_);
+  // Appends to the journal; catch_up() is done.
+  Status append_to_journal(const ErasureRecord& record) REQUIRES(erasing_) EXCLUDES(mutex_);
+  Status write_record(ByteView record) REQUIRES(erasing_) EXCLUDES(mutex_);
+  // Takes the key out of the slot that the journal's next record names, in memory.
+  Status apply_next(const ErasureRecord& record, const Hash& digest) REQUIRES(erasing_) EXCLUDES(mutex_);
+  Status catch_up() REQUIRES(erasing_) EXCLUDES(mutex_);
+  Status replay(const Journal& journal) REQUIRES(erasing_) EXCLUDES(mutex_);
+  Status stop_writing(const Error& error) EXCLUDES(mutex_);
 
   // Commits until the change with this number is durable; callers that come together share one commit.
   Status reach(std::uint64_t change) REQUIRES(mutex_);
@@ -112,6 +142,12 @@ class FileVault final : public Vault {
   const Block16 vault_id_;
   const crypto::HmacKey subject_mac_;
 
+  Mutex erasing_;
+  // The journal as it is in its file: it may be one record ahead of `erasures_`.
+  std::uint64_t journal_records_ GUARDED_BY(erasing_) = 0;
+  Hash journal_digest_ GUARDED_BY(erasing_){};  // of the last record, or the header
+  std::optional<ErasureRecord> journal_last_ GUARDED_BY(erasing_);
+
   mutable Mutex mutex_;
   Condition committed_;
   Top top_ GUARDED_BY(mutex_);
@@ -120,6 +156,9 @@ class FileVault final : public Vault {
   TagTable by_subject_ GUARDED_BY(mutex_);
   TagTable by_ref_ GUARDED_BY(mutex_);
   SlotCache cache_ GUARDED_BY(mutex_);
+  std::set<Hash> barred_ GUARDED_BY(mutex_);
+  std::vector<Erasure> erasures_ GUARDED_BY(mutex_);
+  Hash erasures_digest_ GUARDED_BY(mutex_){};  // of the journal after the last of them
   std::uint64_t subjects_ GUARDED_BY(mutex_) = 0;
   std::uint64_t subjects_erased_ GUARDED_BY(mutex_) = 0;
   std::uint64_t syncs_ GUARDED_BY(mutex_) = 0;

@@ -38,6 +38,14 @@ class SlotCache {
     places_.emplace(number, order_.begin());
   }
 
+  // The slot leaves, and its key is overwritten.
+  void remove(SlotNumber number) {
+    const auto found = places_.find(number);
+    if (found == places_.end()) return;
+    order_.erase(found->second);
+    places_.erase(found);
+  }
+
   bool has_room() const { return order_.size() < slots_max_; }
   std::size_t size() const { return order_.size(); }
 
