@@ -192,7 +192,7 @@ Status TrailService::stop() {
   // A log that cannot be written any more is closed all the same.
   const auto recorded = record(event);
   auto kept = recorded ? housekeep() : Status(std::unexpected(recorded.error()));
-  auto stopped = log_->stop();
+  auto stopped = log_->stop(kept ? trail::Log::Ending::in_order : trail::Log::Ending::cut_short);
   return kept ? stopped : kept;
 }
 

@@ -35,6 +35,25 @@ Result<std::string> read_local(const std::string& path, std::uint64_t size_max) 
   return std::string(text(*bytes));
 }
 
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+Result<std::string> named_file(const std::string& path, std::uint64_t size_max) {
+  auto content = read_local(path, size_max);
+  if (!content) content.error().kind = ErrorKind::invalid;
+  return content;
+}
+
+Result<std::string> read_verifier_key(const std::string& given) {
+  // A name holds no plus sign; the base64 may.
+  const auto start = given.find('+');
+  if (start != std::string::npos && given.find('+', start + 1) == start + 9) return given;
+  VESTIGE_TRY(auto content, named_file(given, verifier_key_bytes_max));
+  return trimmed(std::move(content));
+}
+
 Status write_local(const std::string& path, std::string_view content) {
   const auto place = split(path);
   if (place.name.empty() || place.name == "." || place.name == "..")

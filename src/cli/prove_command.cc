@@ -18,30 +18,8 @@ namespace vestige::cli {
 namespace {
 
 constexpr std::uint64_t artefact_bytes_max = 16 << 20;
-constexpr std::uint64_t key_bytes_max = 16 << 10;
 const std::string verifier_key_path = "/tlog/default/audit/vkey";
 const std::string checkpoint_path = "/tlog/default/audit/checkpoint";
-
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
-  return text;
-}
-
-// A file that the command line names and that is not there is a wrong command line.
-Result<std::string> named_file(const std::string& path, std::uint64_t size_max) {
-  auto content = read_local(path, size_max);
-  if (!content) content.error().kind = ErrorKind::invalid;
-  return content;
-}
-
-// "<name>+<8 hex digits>+<base64>" is the key itself, everything else a file's name.
-Result<std::string> read_verifier_key(const std::string& given) {
-  // A name holds no plus sign; the base64 may.
-  const auto start = given.find('+');
-  if (start != std::string::npos && given.find('+', start + 1) == start + 9) return given;
-  VESTIGE_TRY(auto content, named_file(given, key_bytes_max));
-  return trimmed(std::move(content));
-}
 
 // What the entry itself says, as far as it can be read without keys.
 std::string entry_in_words(std::string_view entry) {

@@ -11,6 +11,7 @@
 #include "cli/internal/commands.h"
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
+#include "cli/internal/local_file.h"
 #include "cli/internal/progress.h"
 #include "crypto/digest.h"
 #include "verify/inputs.h"
@@ -105,10 +106,24 @@ int unusable(Surroundings& surroundings, const Error& error) {
   return exit_usage;
 }
 
+Result<std::vector<trail::VerifierKey>> verifier_keys(const VerifyArguments& arguments) {
+  std::vector<trail::VerifierKey> keys;
+  for (const auto& given : arguments.verifier_keys) {
+    VESTIGE_TRY(const auto text, read_verifier_key(given));
+    auto key = trail::parse_verifier_key(text);
+    if (!key)
+      return fail(ErrorKind::invalid, fmt::format("--vkey {}: {}", escaped(given), key.error().message));
+    keys.push_back(*std::move(key));
+  }
+  return keys;
+}
+
 }  // namespace
 
 int run_verify(const VerifyArguments& arguments, Surroundings& surroundings) {
   const auto data = data_directory(arguments, surroundings);
+  const auto keys = verifier_keys(arguments);
+  if (!keys) return unusable(surroundings, keys.error());
   const auto opened = verify::OpenedInputs::open({.data = data,
                                                   .vault_dir = arguments.vault_dir,
                                                   .signer_dir = arguments.signer_dir,
@@ -123,6 +138,7 @@ int run_verify(const VerifyArguments& arguments, Surroundings& surroundings) {
     return verify::verify_data((*opened)->inputs(),
                                {.while_running = (*opened)->is_running(),
                                 .threads = threads,
+                                .verifier_keys = *keys,
                                 .progress = [&](double share, std::uint64_t entries, std::string_view what) {
                                   progress.update(what, share, entries);
                                 }});
@@ -157,6 +173,11 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
                        ->type_name("NAME")
                        ->excludes(file)
                        ->excludes(program);
+  command
+      ->add_option(
+          "--vkey", arguments->verifier_keys,
+          "a verifier key that you kept, or a file that holds it: checkpoints must be signed with it")
+      ->type_name("KEY");
   command->add_flag("--no-keys", arguments->no_keys, "check only what can be checked without the root key")
       ->excludes(file)
       ->excludes(program)
@@ -168,7 +189,8 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       "cannot be used.\n\n"
       "Examples:\n"
       "  vestige verify --data /var/lib/vestige\n"
-      "  vestige verify --data ./copy --no-keys --json\n");
+      "  vestige verify --data ./copy --no-keys --json\n"
+      "  vestige verify --data ./copy --vkey log.vkey\n");
   command->callback([arguments, &invocation] {
     invocation.action = [arguments, &invocation] { return run_verify(*arguments, invocation.surroundings); };
   });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/internal/surroundings.h"
 
@@ -16,6 +17,7 @@ struct VerifyArguments {
   std::string root_key_file{};
   std::string root_key_command{};
   std::string root_key_environment{};
+  std::vector<std::string> verifier_keys{};  // texts, or files that hold one
   bool no_keys = false;
   bool json = false;
 };

@@ -42,6 +42,13 @@ TEST_F(Verifying, WhatIsNotThereIsAWrongCommandLine) {
   EXPECT_EQ(surroundings_.output, "");
 }
 
+TEST_F(Verifying, AVerifierKeyThatIsNoneIsAWrongCommandLine) {
+  for (const std::string key : {"log+00000000+AA==", "no-such-file"}) {
+    EXPECT_EQ(run_verify({.data = directory_, .verifier_keys = {key}}, surroundings_), exit_usage);
+    EXPECT_NE(surroundings_.errors.find(key), std::string::npos) << surroundings_.errors;
+  }
+}
+
 TEST_F(Verifying, ARootKeyThatIsMissingIsSaidWithWhatToDo) {
   put_broken_manifest();
   EXPECT_EQ(run_verify({.data = directory_}, surroundings_), exit_usage);

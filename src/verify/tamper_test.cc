@@ -333,8 +333,11 @@ const std::vector<Tampering>& tamperings() {
        "wal/",
        "clean end mark"},
       {"the last groups made to look torn", [](World& w) { cut_wal(w, 4); }, 980, "wal/", "were signed"},
-      {"the last write-ahead file removed", [](World& w) { w.erase(last_wal(w)); }, 920, "wal/",
-       "were signed"},
+      {"the last write-ahead file removed",
+       [](World& w) { w.erase(last_wal(w)); },
+       {},
+       "wal/",
+       "that follows it, is gone"},
       {"the first write-ahead file removed",
        [](World& w) { w.erase("wal/" + trail::wal_file_name(Forger(w).manifest().wal_root)); },
        {},
@@ -428,6 +431,33 @@ TEST(Heads, StateAndCheckpointOfOneSizeHaveOneRootAlsoForWhoHasNoKeys) {
   const auto report = world.verify({}, false);
   ASSERT_TRUE(report && !report->ok);
   EXPECT_EQ(report->first_bad->file, checkpoint) << testing::in_words(*report);
+}
+
+// Whoever can write every file signs anew and makes the signer's state fit; only a key kept elsewhere tells.
+TEST(Heads, AKeyThatTheAuditorBringsOutranksTheSignersState) {
+  World world(52);
+  world.build();
+  const auto about = trail::decode_signer_state(world.read(state)).value();
+  const trail::VerifierKey kept{about.origin, trail::SignatureType::ed25519, about.public_key};
+  const auto with_kept_key = [&] { return world.verify({.verifier_keys = {kept}}); };
+  EXPECT_TRUE(with_kept_key()->ok);
+  sign_with_another_key(world);
+  Key seed{};
+  seed.fill(9);
+  change_state(world, [&](auto& forged) { forged.public_key = crypto::SigningKey(seed).public_key(); });
+  EXPECT_TRUE(world.verify()->ok) << "the forgery is not a whole one";
+  const auto report = with_kept_key();
+  ASSERT_FALSE(report->ok);
+  EXPECT_EQ(report->first_bad->file, checkpoint) << testing::in_words(*report);
+
+  world.erase(state);
+  auto inputs = world.inputs();
+  inputs.signer = nullptr;
+  EXPECT_TRUE(verify_data(inputs, {})->ok);
+  EXPECT_FALSE(verify_data(inputs, {.verifier_keys = {kept}})->ok);
+  auto other = kept;
+  other.name = "another/log";
+  EXPECT_FALSE(verify_data(inputs, {.verifier_keys = {other}})->ok);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Tampered, ::testing::ValuesIn(tamperings()), [](const auto& about) {

@@ -39,12 +39,17 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "platform/files.h"
+#include "trail/format/note.h"
 
 namespace vestige::verify {
 
 struct Options {
   bool while_running = false;  // a server is writing: its newest files and the end of its log are not judged
   unsigned threads = 1;        // for segments; more than limits::threads_max count as that many
+  // Checkpoints must be signed by the one among these whose name is their origin. Brought by the auditor,
+  // they find a log that was signed anew together with its signer's state. Empty: the signer's state says the
+  // key.
+  std::vector<trail::VerifierKey> verifier_keys{};
   // The done part (0 to 1), the entries recomputed, and what is being read. One call at a time, from any of
   // the threads.
   std::function<void(double share, std::uint64_t entries, std::string_view what)> progress{};

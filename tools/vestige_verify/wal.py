@@ -133,6 +133,7 @@ class Log:
         self.clean = False  # the last frame is a clean end mark; without keys: may be one
         self.cut = False  # the file that was read last is shorter than it was preallocated: only a clean stop does that
         self.blamed = None  # the generation whose file is wrong, where that is not the one that was read
+        self.uncut = None  # generation and end of the first file that has bytes behind its last frame and a successor
         self.moved_on = False  # a running server needed the files no more while they were read
 
     def path(self, generation):
@@ -156,6 +157,9 @@ class Log:
             while header is not None:
                 generation = header.generation
                 sequence, previous, header = self.walk_file(header, sequence, previous)
+            if self.uncut and self.cut and self.ended_in_order():
+                self.blamed, offset = self.uncut
+                raise Damage("WAL: bytes stand behind the last frame, and a clean stop leaves none", offset)
         except FileNotFoundError:
             wrong = Damage(f"WAL: {file_name(generation)} is missing: the manifest names it as the root" if generation == root
                            else f"WAL: {file_name(generation)} is missing")
@@ -196,6 +200,7 @@ class Log:
                     continue
                 following = self.next_header(header.generation, sequence, previous)
                 if following is not None:
+                    self.check_continued(header, offset, size)
                     return sequence, previous, following
                 wrong = self.wrong_ending(file, header, offset, size, sequence, fault)
                 if wrong is None:
@@ -203,6 +208,14 @@ class Log:
                 if looked_again:
                     raise wrong
                 looked_again = True  # beside a running server the frame may have been half written a moment ago
+
+    def check_continued(self, header, offset, size):
+        """A file whose successor was found ends behind its last frame once a clean stop has cut it."""
+        if size < header.preallocated and offset != size:
+            raise Damage(f"WAL: the file has {size} bytes, it was preallocated to {header.preallocated}; it may be shorter "
+                         f"only when it ends right behind its last frame", offset)
+        if offset != size and self.uncut is None:
+            self.uncut = header.generation, offset
 
     def take(self, frame, key):
         self.progress.step(frame.end - frame.offset)

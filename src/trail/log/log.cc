@@ -29,7 +29,7 @@ class Log::Impl {
 
   void start();
   Status submit(std::unique_ptr<Submission> submission);
-  Status stop();
+  Status stop(Ending ending);
   Result<bool> commit_once();
   Status write_end_mark(bool clean);
   Result<bool> seal_once(bool everything);
@@ -228,7 +228,7 @@ void Log::Impl::start() {
   sealer_thread_ = std::make_unique<platform::Thread>("sealer", [this] { run_sealer(); });
 }
 
-Status Log::Impl::stop() {
+Status Log::Impl::stop(Ending ending) {
   {
     Lock lock(mutex_);
     if (stopping_) return {};
@@ -240,6 +240,7 @@ Status Log::Impl::stop() {
   if (committer_thread_) committer_thread_->join();
   if (sealer_thread_) sealer_thread_->join();
   for (auto group = take_group(); !group.empty(); group = take_group()) commit(std::move(group));
+  if (ending == Ending::cut_short) return write_end_mark(false);
   VESTIGE_CHECKED(write_end_mark(true));
   VESTIGE_CHECKED(state_.wal->finish());
   // Segments under construction are in the WAL; their files are left-overs for the next start.
@@ -275,7 +276,7 @@ Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Log::~Log() {
   // As stop(); where that fails, the log is left as a crash would leave it.
-  if (auto stopped = impl_->stop(); !stopped) return;
+  if (auto stopped = impl_->stop(Log::Ending::in_order); !stopped) return;
 }
 
 Result<std::unique_ptr<Log>> Log::open(LogParts parts, const Options& options,
@@ -315,7 +316,7 @@ std::optional<std::uint64_t> Log::mark(std::uint8_t stream, const std::string& n
   return found == state.marks.end() ? std::nullopt : std::optional(found->second);
 }
 
-Status Log::stop() { return impl_->stop(); }
+Status Log::stop(Ending ending) { return impl_->stop(ending); }
 Result<bool> Log::commit_once() { return impl_->commit_once(); }
 Status Log::write_end_mark() { return impl_->write_end_mark(false); }
 Result<bool> Log::seal_once(bool everything) { return impl_->seal_once(everything); }

@@ -91,8 +91,11 @@ class Log {
   // The mark's durable value.
   std::optional<std::uint64_t> mark(std::uint8_t stream, const std::string& name) const;
 
-  // Settles what was taken, writes the clean end mark, truncates the WAL, removes spare files.
-  Status stop();
+  // Settles what was taken and ends the WAL. In order: with the clean end mark, every file cut behind its
+  // last frame, spare files removed. Cut short (what should have been written before could not be): with an
+  // end mark as of an idle log, so that the next start and a verifier expect less.
+  enum class Ending { in_order, cut_short };
+  Status stop(Ending ending = Ending::in_order);
 
   // Without threads: one group (false: nothing was queued), one end mark, one step of sealing (false:
   // nothing to do). `everything` also seals blocks and segments that are not full.

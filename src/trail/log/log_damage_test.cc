@@ -23,7 +23,7 @@ using vestige::testing::seed;
 
 using Files = std::map<std::string, Bytes>;
 
-// Two streams, a sealed segment of each and one under construction, frames in the WAL.
+// Two streams, a sealed segment of each and one under construction, frames in two files of the WAL.
 void fill(SimTrail& trail) {
   for (int round = 0; round < 2; ++round) {
     trail.submit_new(events_stream, 30);
@@ -32,6 +32,10 @@ void fill(SimTrail& trail) {
     ASSERT_TRUE(trail.commit());
     if (round == 0) ASSERT_TRUE(trail.seal(true));
     trail.submit_new(events_stream, 3);
+    ASSERT_TRUE(trail.commit());
+  }
+  for (int bulky = 0; bulky < 3; ++bulky) {
+    trail.submit(events_stream, {{.id = trail.next_id++, .padding = 3, .blobs = {Bytes(25'000, 7)}}}, {});
     ASSERT_TRUE(trail.commit());
   }
 }
@@ -81,6 +85,7 @@ class LogDamage : public ::testing::Test {
     before_stop_ = trail_.disk().snapshot();
     ASSERT_TRUE(trail_.stop());
     files_ = trail_.disk().snapshot();
+    ASSERT_GE(paths("/wal/").size(), 2u);
     ASSERT_TRUE(find_damage(trail_, random_));
   }
 

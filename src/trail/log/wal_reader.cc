@@ -54,6 +54,11 @@ class Reader {
   std::uint64_t offset_ = 0;
   Hash previous_{};
   bool last_is_clean_mark_ = false;
+  struct Uncut {
+    std::string file;
+    std::uint64_t offset;
+  };
+  std::optional<Uncut> uncut_;  // the first file that goes on behind its last frame and has a successor
 };
 
 Status Reader::sort_files(std::uint64_t root) {
@@ -166,10 +171,19 @@ Result<bool> Reader::continues_in(std::uint64_t generation) {
 
 // The log ended at offset_ in this file: torn, clean, or damaged?
 Status Reader::judge_end(bool continued) {
-  if (continued) return {};
+  if (continued) {
+    if (offset_ == file_bytes_) return {};
+    if (file_bytes_ < header_.file_bytes)
+      return damaged(offset_, "the file was cut by a clean stop, but does not end with its last frame");
+    if (!uncut_) uncut_ = Uncut{path_, offset_};
+    return {};
+  }
   if (file_bytes_ < header_.file_bytes) {
     if (!last_is_clean_mark_ || offset_ != file_bytes_)
-      return damaged(offset_, "the file was cut by a clean stop, but does not end with the clean end mark");
+      return damaged(
+          offset_,
+          "the file was cut by a clean stop, but does not end with the clean end mark: its end, or the "
+          "file that follows it, is gone");
     return {};
   }
   if (while_running_) return {};
@@ -205,6 +219,10 @@ Result<WalEnd> Reader::run(std::uint64_t root) {
   }
   // Without keys an idle end mark looks like a clean one, but only a clean stop cuts the file behind it.
   end_.clean = last_is_clean_mark_ && (aead_ || file_bytes_ < header_.file_bytes);
+  if (end_.clean && uncut_ && file_bytes_ < header_.file_bytes)
+    return corrupt(uncut_->file, uncut_->offset,
+                   fmt::format("{}: bytes stand behind the last frame, and a clean stop leaves none",
+                               files_.describe(uncut_->file)));
   return std::move(end_);
 }
 

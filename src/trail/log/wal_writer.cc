@@ -98,8 +98,8 @@ Status WalWriter::roll(std::uint64_t frame_bytes, WalFileKind kind, std::uint64_
   }
   file_ = std::move(file);
   aead_ = std::make_unique<crypto::Aead>(key);
-  open_.push_back(
-      {generation, file_bytes, open_.empty() ? std::map<std::uint8_t, std::uint64_t>{} : open_.back().sizes});
+  open_.push_back({generation, file_bytes, wal_header_bytes,
+                   open_.empty() ? std::map<std::uint8_t, std::uint64_t>{} : open_.back().sizes});
   offset_ = wal_header_bytes;
   return {};
 }
@@ -151,6 +151,7 @@ Status WalWriter::append_locked(FrameKind kind, ByteView plain,
     return written;
   }
   offset_ += frame_bytes;
+  open_.back().end = offset_;
   ++next_sequence_;
   previous_ = hash;
   for (const auto& [stream, size] : sizes) open_.back().sizes[stream] = size;
@@ -224,6 +225,12 @@ void WalWriter::prepare_spare() {
 Status WalWriter::finish() {
   Lock lock(mutex_);
   if (poisoned_) return stopped();
+  // The last file last: only its cut says that the stop was a clean one.
+  for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
+    VESTIGE_TRY(const auto file, files_.open(wal_path(open_[i].generation)));
+    VESTIGE_CHECKED(file->truncate(open_[i].end));
+    VESTIGE_CHECKED(file->sync());
+  }
   VESTIGE_CHECKED(file_->truncate(offset_));
   VESTIGE_CHECKED(file_->sync());
   for (const auto& [path, bytes] : spares_) VESTIGE_CHECKED(files_.remove(path));

@@ -49,7 +49,8 @@ class WalWriter {
   // need not wait for it. Not being able to is no error: the committer will meet it. One caller at a time.
   void prepare_spare() EXCLUDES(mutex_);
 
-  // After an end mark: cuts the file behind it and removes spare files.
+  // After an end mark: cuts every file behind its last frame, so that no byte of the log is left that no
+  // digest covers, and removes spare files.
   Status finish();
 
   std::uint64_t root_generation();
@@ -62,6 +63,7 @@ class WalWriter {
   struct OpenFile {
     std::uint64_t generation;
     std::uint64_t bytes;
+    std::uint64_t end;                            // of its last frame
     std::map<std::uint8_t, std::uint64_t> sizes;  // of the streams after its last frame
   };
 

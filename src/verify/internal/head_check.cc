@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "trail/format/note.h"
 #include "verify/limits.h"
 
@@ -21,9 +23,9 @@ std::optional<Bytes> read(platform::FileSystem& files, const std::string& path, 
 
 class HeadCheck {
  public:
-  HeadCheck(const trail::StreamRecord& stream, bool stopped_in_order, Problems& problems,
+  HeadCheck(const trail::StreamRecord& stream, const HeadContext& context, Problems& problems,
             std::vector<std::string>& notes)
-      : stream_(stream), stopped_in_order_(stopped_in_order), problems_(problems), notes_(notes) {}
+      : stream_(stream), context_(context), problems_(problems), notes_(notes) {}
 
   void check_state(ByteView bytes, const Block16& data_id);
   void check_checkpoint(ByteView bytes);
@@ -31,6 +33,7 @@ class HeadCheck {
   HeadOutcome out;
 
  private:
+  Result<trail::Checkpoint> signed_checkpoint(std::string_view note) const;
   void check_older(const std::string& file, const trail::Checkpoint& checkpoint);
   void wrong(Part part, const std::string& file, std::uint64_t offset, std::string reason) {
     problems_.add(part, file, offset, std::move(reason));
@@ -38,7 +41,7 @@ class HeadCheck {
   bool is_origin(std::string_view origin) const { return origin.ends_with("/" + stream_.full_name()); }
 
   const trail::StreamRecord& stream_;
-  const bool stopped_in_order_;
+  const HeadContext& context_;
   Problems& problems_;
   std::vector<std::string>& notes_;
   std::optional<trail::SignerState> state_;
@@ -59,15 +62,27 @@ void HeadCheck::check_state(ByteView bytes, const Block16& data_id) {
   out.roots.push_back({Part::signer_state, file, state_root_at, state->size, state->root});
 }
 
+// Whoever can write the signer's state can write another key there, so a key that was brought outranks it.
+Result<trail::Checkpoint> HeadCheck::signed_checkpoint(std::string_view note) const {
+  VESTIGE_TRY(const auto parsed, trail::parse_note(note));
+  VESTIGE_TRY(auto checkpoint, trail::parse_checkpoint(parsed.text));
+  if (!context_.verifier_keys.empty()) {
+    const auto key = std::ranges::find(context_.verifier_keys, checkpoint.origin, &trail::VerifierKey::name);
+    if (key != context_.verifier_keys.end()) return trail::verify_checkpoint(note, *key);
+    if (!state_)
+      return corrupt("", 0,
+                     fmt::format("the checkpoint is of the log {}, for which no verifier key was given",
+                                 checkpoint.origin));
+  }
+  if (state_)
+    return trail::verify_checkpoint(note,
+                                    {state_->origin, trail::SignatureType::ed25519, state_->public_key});
+  return checkpoint;
+}
+
 void HeadCheck::check_checkpoint(ByteView bytes) {
   const auto file = checkpoint_path(stream_);
-  const auto parsed = [&]() -> Result<trail::Checkpoint> {
-    if (state_)
-      return trail::verify_checkpoint(text(bytes),
-                                      {state_->origin, trail::SignatureType::ed25519, state_->public_key});
-    VESTIGE_TRY(const auto note, trail::parse_note(text(bytes)));
-    return trail::parse_checkpoint(note.text);
-  }();
+  const auto parsed = signed_checkpoint(text(bytes));
   if (!parsed) return problems_.add_error(Part::checkpoint, file, parsed.error());
   if (!is_origin(parsed->origin))
     return wrong(
@@ -89,7 +104,7 @@ void HeadCheck::check_checkpoint(ByteView bytes) {
 
 // A crash may come between a signature and its checkpoint.
 void HeadCheck::check_older(const std::string& file, const trail::Checkpoint& checkpoint) {
-  if (stopped_in_order_)
+  if (context_.stopped_in_order)
     return wrong(
         Part::checkpoint, file, checkpoint.origin.size() + 1,
         fmt::format("the checkpoint is of {} entries, and {} were signed before the server stopped: an "
@@ -135,12 +150,11 @@ StoredHead read_head(platform::FileSystem& data, platform::FileSystem* signer,
   return head;
 }
 
-HeadOutcome check_head(const StoredHead& head, bool signer_is_there, bool stopped_in_order,
-                       const trail::StreamRecord& stream, const Block16& data_id, Problems& problems,
-                       std::vector<std::string>& notes) {
-  HeadCheck check(stream, stopped_in_order, problems, notes);
+HeadOutcome check_head(const StoredHead& head, const HeadContext& context, const trail::StreamRecord& stream,
+                       const Block16& data_id, Problems& problems, std::vector<std::string>& notes) {
+  HeadCheck check(stream, context, problems, notes);
   if (head.state) check.check_state(*head.state, data_id);
-  if (!head.state && signer_is_there && head.checkpoint)
+  if (!head.state && context.signer_is_there && head.checkpoint && context.verifier_keys.empty())
     problems.add(Part::signer_state, state_path(stream), 0,
                  "the signer's state is missing, and there is a checkpoint that it signed");
   if (head.checkpoint)

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "trail/format/note.h"
 #include "verify/internal/problems.h"
 #include "verify/internal/scope.h"
 
@@ -32,10 +34,14 @@ struct HeadOutcome {
   std::vector<SignedRoot> roots;             // of the files that hold by themselves
   std::optional<std::uint64_t> signed_size;  // of the state, else of the checkpoint
 };
-// `stopped_in_order`: the newest checkpoint was written before; an older one was put in its place.
-HeadOutcome check_head(const StoredHead& head, bool signer_is_there, bool stopped_in_order,
-                       const trail::StreamRecord& stream, const Block16& data_id, Problems& problems,
-                       std::vector<std::string>& notes);
+struct HeadContext {
+  bool signer_is_there = false;
+  bool stopped_in_order =
+      false;  // the newest checkpoint was written before; an older one was put in its place
+  std::span<const trail::VerifierKey> verifier_keys;  // Options::verifier_keys
+};
+HeadOutcome check_head(const StoredHead& head, const HeadContext& context, const trail::StreamRecord& stream,
+                       const Block16& data_id, Problems& problems, std::vector<std::string>& notes);
 
 std::string checkpoint_path(const trail::StreamRecord& stream);
 std::string state_path(const trail::StreamRecord& stream);  // with "signer/" in front

@@ -116,7 +116,10 @@ void Pass::check_segments(const trail::StreamRecord& stream, TreeCheck& tree, St
 }
 
 void Pass::check_stream(const trail::StreamRecord& stream, const StoredHead& head, const WalOutcome& wal) {
-  const auto checked = check_head(head, inputs_.signer != nullptr, wal.clean && !options_.while_running,
+  const auto checked = check_head(head,
+                                  {.signer_is_there = inputs_.signer != nullptr,
+                                   .stopped_in_order = wal.clean && !options_.while_running,
+                                   .verifier_keys = options_.verifier_keys},
                                   stream, manifest_.data_id, problems_, out_.notes);
   const auto in_wal = wal.streams.find(stream.number);
   const WalStream* const unsealed = in_wal == wal.streams.end() ? nullptr : &in_wal->second;
@@ -192,7 +195,11 @@ void Pass::note_scope() {
         "yet were "
         "not counted.");
   if (inputs_.signer == nullptr)
-    notes.emplace_back("The signer's directory was not given: signatures of checkpoints were not checked.");
+    notes.emplace_back(
+        options_.verifier_keys.empty()
+            ? "The signer's directory was not given: signatures of checkpoints were not checked."
+            : "The signer's directory was not given: checkpoints were held against the given keys "
+              "alone.");
   if (inputs_.vault == nullptr)
     notes.emplace_back("The vault's directory was not given: it was not checked.");
   for (const auto& path : left_overs_)
