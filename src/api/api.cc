@@ -104,6 +104,7 @@ void Api::Impl::query(http::Responder responder, std::function<http::Response()>
 
 void Api::Impl::add_routes(http::Router& router) {
   router.add("POST", "/api/events", needs(Scope::ingest, &Impl::post_events));
+  router.add("POST", "/api/imports/{format}", needs(Scope::ingest, &Impl::post_import));
   router.add("GET", "/api/events/stream", needs(Scope::read, &Impl::get_stream));
   router.add("GET", "/api/events/{id}", needs(Scope::read, &Impl::get_event));
   router.add("GET", "/api/events/{id}/sealed", needs(Scope::read, &Impl::get_sealed));

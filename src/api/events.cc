@@ -1,4 +1,5 @@
 #include "api/internal/impl.h"
+#include "base/check.h"
 #include "base/encoding.h"
 
 namespace vestige::api {
@@ -61,8 +62,25 @@ void Api::Impl::post_events(const ApiKey& caller, http::Request request, http::R
   const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
   auto batch = parts_.ingest.prepare(request.body, *form, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
+  submit(*std::move(batch), std::move(responder));
+}
+
+void Api::Impl::post_import(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto type = request.content_type();
+  if (form_of(type, "{}\n{}") != audit::BodyForm::ndjson)
+    return responder.respond(
+        http::problem(415, fmt::format("records come as application/x-ndjson, not as {}", type)));
+  const auto format = request.captures.find("format");
+  CHECK(format != request.captures.end());
+  const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
+  auto batch = parts_.ingest.prepare_import(request.body, format->second, context);
+  if (!batch) return responder.respond(http::problem(batch.error()));
+  submit(*std::move(batch), std::move(responder));
+}
+
+void Api::Impl::submit(audit::Batch batch, http::Responder responder) {
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.ingest.submit(*std::move(batch),
+  parts_.ingest.submit(std::move(batch),
                        [self = shared_from_this(), shared](Result<audit::BatchOutcome> outcome) {
                          // Off the committer: writing an answer of thousands of lines would hold up the next
                          // group.

@@ -89,7 +89,7 @@ class Ingest::Placing final : public trail::Submission {
       VESTIGE_TRY(const auto mac,
                   ingest_.order_->unsealer.content_mac(
                       record.entry, [&]() -> Result<std::vector<Bytes>> { return record.blobs; }));
-      if (mac && !crypto::constant_time_equal(*mac, item.draft.mac))
+      if (mac && !item.id_from_record && !crypto::constant_time_equal(*mac, item.draft.mac))
         return conflict_of(item.draft.id, i, batch_.many);
       VESTIGE_TRY(const auto leaf, placement.leaf(Index{index}));
       outcome_.events[i] = {item.draft.id, index, leaf, true, !mac.has_value()};
@@ -138,6 +138,7 @@ Ingest::Ingest(trail::Log& log, trail::Stream& stream, vault::Vault& vault, cons
       clock_(clock),
       server_(std::move(server)),
       sealer_(vault, entropy, clock, stream.tenant(), stream.full_name()),
+      import_ids_(vault.purpose_key(import_id_purpose, stream.tenant())),
       vault_(vault),
       order_(std::make_unique<Order>(vault, stream.tenant(), stream.full_name())) {}
 
@@ -177,7 +178,8 @@ Status Ingest::find_repeats(Batch& batch) const {
     for (auto it = from; it != to; ++it) {
       const auto& earlier = batch.items[it->second];
       if (earlier.draft.id != item.draft.id) continue;
-      if (earlier.draft.mac != item.draft.mac) return conflict_of(item.draft.id, i, batch.many);
+      if (!item.id_from_record && earlier.draft.mac != item.draft.mac)
+        return conflict_of(item.draft.id, i, batch.many);
       item.same_as = it->second;
     }
     if (item.same_as == SIZE_MAX) seen.emplace(item.fingerprint, i);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "audit/entry_view.h"
+#include "audit/import_line.h"
 #include "audit/preprocess.h"
 #include "audit/sealer.h"
 #include "trail/log/log.h"
@@ -39,6 +40,7 @@ struct Batch {
     DraftEntry draft;
     std::uint64_t fingerprint = 0;
     std::size_t same_as = SIZE_MAX;  // an earlier item of the batch with this id and content
+    bool id_from_record = false;     // the same id is the same record; its content is not compared
   };
   std::vector<Item> items;
   std::size_t bytes = 0;
@@ -53,6 +55,8 @@ class Ingest {
 
   // invalid (path "/<n>/..." for the n-th event of a batch, position in the body), exhausted past a limit.
   Result<Batch> prepare(std::string_view body, BodyForm form, const RequestContext& request);
+  // Records of another system, one line each (docs/formats/ids.md); paths and positions as above.
+  Result<Batch> prepare_import(std::string_view body, std::string_view format, const RequestContext& request);
   // An entry of the server's own; `event` is JSON with a system kind.
   Result<Batch> prepare_system(std::string_view event);
 
@@ -68,6 +72,8 @@ class Ingest {
   class Placing;
   struct Order;  // the committer's own
   Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch);
+  Status add_import(std::string_view text, std::string_view format, const RequestContext& request,
+                    Batch& batch);
   Status find_repeats(Batch& batch) const;
 
   trail::Log& log_;
@@ -77,6 +83,7 @@ class Ingest {
   const ServerContext server_;
   const Preprocessors preprocessors_;
   EntrySealer sealer_;
+  const ImportIds import_ids_;
   vault::Vault& vault_;
   std::unique_ptr<Order> order_;
 };

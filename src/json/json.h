@@ -89,8 +89,14 @@ class Parser {
   // One value and nothing after it but white space. On failure ErrorKind::invalid with path, position
   // and limit (or unavailable, for want of memory); `document` then holds nothing.
   Status parse(std::string_view text, Document& document, const Limits& limits = {});
+  // The same, but a number that does not survive the trip through a double becomes a string of its text, and
+  // `lossless` gets the JSON pointers of these, in canonical order.
+  Status parse_lossless(std::string_view text, Document& document, std::vector<std::string>& lossless,
+                        const Limits& limits = {});
 
  private:
+  Status fill(std::string_view text, Document& document, const Limits& limits,
+              std::vector<std::uint64_t>* kept_as_text);
   struct State;
   std::unique_ptr<State> state_;
 };

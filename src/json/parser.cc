@@ -77,8 +77,13 @@ std::uint64_t key_prefix(std::string_view key) {
 class Walk {
  public:
   Walk(std::string_view text, std::span<const std::uint32_t> starts, std::uint32_t depth_max,
-       Document::Storage& storage, Scratch& scratch)
-      : text_(text), starts_(starts), depth_max_(depth_max), storage_(storage), scratch_(scratch) {}
+       Document::Storage& storage, Scratch& scratch, std::vector<std::uint64_t>* kept_as_text)
+      : text_(text),
+        starts_(starts),
+        depth_max_(depth_max),
+        storage_(storage),
+        scratch_(scratch),
+        kept_as_text_(kept_as_text) {}
 
   Status run();
 
@@ -113,6 +118,8 @@ class Walk {
   std::uint32_t depth_max_;
   Document::Storage& storage_;
   Scratch& scratch_;
+  std::vector<std::uint64_t>*
+      kept_as_text_;  // positions of numbers that became strings; null: they are refused
   bool has_escapes_ = text_.contains('\\');  // most texts have none, so that their strings need no look
   std::size_t next_ = 0;
   std::uint32_t node_count_ = 0;
@@ -245,8 +252,20 @@ Status Walk::number() {
     return expected("a malformed number", "write it as RFC 8259 section 6 says, for example -12.5e3");
   }
   const auto size = static_cast<std::size_t>(end - begin);
-  if (form == NumberForm::not_preserved) {
+  if (form == NumberForm::not_preserved && kept_as_text_ == nullptr) {
     return std::unexpected(refuse_number(text_, at, text_.substr(at, size)));
+  }
+  if (form == NumberForm::not_preserved) {
+    // In the arena, because only strings there are written with quotes of their own.
+    kept_as_text_->push_back(at);
+    node = {
+        .position = at, .offset = static_cast<std::uint32_t>(storage_.arena.size()), .type = Type::string};
+    node.size = static_cast<std::uint32_t>(size);
+    node.in_arena = true;
+    storage_.arena.append(text_.substr(at, size));
+    scratch_.pending.push_back(add(node));
+    ++next_;
+    return {};
   }
   node.in_arena = form == NumberForm::appended;
   if (node.in_arena) node.offset = static_cast<std::uint32_t>(arena_before);
@@ -333,6 +352,25 @@ Error refuse_size(std::size_t size, std::uint64_t bytes_max) {
       .limit = fmt::format("bytes_max = {}", bytes_max)};
 }
 
+// The pointers of the values at `positions` (ascending). Recurses to the depth that parsing allowed.
+void append_pointers_of(const Value& value, const std::vector<std::uint64_t>& positions, std::string& path,
+                        std::vector<std::string>& to) {
+  if (!value.is_array() && !value.is_object()) {
+    if (std::ranges::binary_search(positions, value.position())) to.push_back(path);
+    return;
+  }
+  const auto length = path.size();
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value.is_object()) {
+      append_pointer(path, value.key_at(i));
+    } else {
+      fmt::format_to(std::back_inserter(path), "/{}", i);
+    }
+    append_pointers_of(value.at(i), positions, path, to);
+    path.resize(length);
+  }
+}
+
 }  // namespace
 
 struct Parser::State {
@@ -346,6 +384,22 @@ Parser::Parser(Parser&&) noexcept = default;
 Parser& Parser::operator=(Parser&&) noexcept = default;
 
 Status Parser::parse(std::string_view text, Document& document, const Limits& limits) {
+  return fill(text, document, limits, nullptr);
+}
+
+Status Parser::parse_lossless(std::string_view text, Document& document, std::vector<std::string>& lossless,
+                              const Limits& limits) {
+  lossless.clear();
+  std::vector<std::uint64_t> positions;
+  VESTIGE_CHECKED(fill(text, document, limits, &positions));
+  if (positions.empty()) return {};
+  std::string path;
+  append_pointers_of(document.root(), positions, path, lossless);
+  return {};
+}
+
+Status Parser::fill(std::string_view text, Document& document, const Limits& limits,
+                    std::vector<std::uint64_t>* kept_as_text) {
   if (document.storage_ == nullptr) document = Document();
   auto& storage = *document.storage_;
   storage.holds_value = false;
@@ -367,7 +421,7 @@ Status Parser::parse(std::string_view text, Document& document, const Limits& li
                   "There is no memory to read a JSON text of this size; retry later.");
   }
   VESTIGE_CHECKED(Walk(copy, state_->structure.positions(), std::min(limits.depth_max, depth_hard_max),
-                       storage, state_->scratch)
+                       storage, state_->scratch, kept_as_text)
                       .run());
   storage.holds_value = true;
   return {};

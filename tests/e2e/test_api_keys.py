@@ -8,7 +8,8 @@ import threading
 from api_parts import DESCRIPTION, ask, event, operation_of, read_verifier_key, size_of
 
 SOME_ID = "01930000-0000-7000-8000-000000000001"
-NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/auditlog/events/v2"): "read",
+NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "ingest",
+         ("POST", "/auditlog/events/v2"): "read",
          ("GET", "/api/events/stream"): "read", ("GET", f"/api/events/{SOME_ID}"): "read",
          ("GET", f"/api/events/{SOME_ID}/sealed"): "read", ("GET", f"/api/events/{SOME_ID}/proof"): "read",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin"}

@@ -36,6 +36,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void query(http::Responder responder, std::function<http::Response()> answer);
 
   void post_events(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_import(const ApiKey& caller, http::Request request, http::Responder responder);
+  void submit(audit::Batch batch, http::Responder responder);
   void get_event(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_sealed(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
