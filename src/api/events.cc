@@ -93,7 +93,7 @@ void Api::Impl::get_event(const ApiKey&, http::Request request, http::Responder 
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("event"));
   query(std::move(responder), [self = shared_from_this(), id = *id] {
-    auto event = self->parts_.reader.event(id);
+    auto event = self->parts_.reader.event(id, everything);
     return event ? json_response(200, *std::move(event)) : http::problem(event.error());
   });
 }

@@ -16,6 +16,7 @@ std::string answer_json(const audit::SearchAnswer& answer) {
   }
   out.append("],\"cursor\":");
   out.append(answer.cursor ? fmt::format("\"{}\"", *answer.cursor) : "null");
+  out.append(answer.tally);
   out.append(fmt::format(",\"tree\":{{\"size\":{},\"root\":\"{}\"}}}}", answer.size, to_base64(answer.root)));
   return out;
 }
@@ -36,9 +37,9 @@ void Api::Impl::post_search(const ApiKey& caller, http::Request request, http::R
           // An empty body asks for everything.
           if (auto parsed = parser.parse(body.empty() ? "{}" : std::string_view(body), document); !parsed)
             return http::problem(parsed.error());
-          const auto search = audit::parse_search(document);
+          const auto search = audit::parse_search(document, self->parts_.clock.now());
           if (!search) return http::problem(search.error());
-          const auto answer = self->parts_.reader.search(*search, caller);
+          const auto answer = self->parts_.reader.search(*search, everything, caller);
           if (!answer) return http::problem(answer.error());
           return json_response(200, answer_json(*answer));
         });

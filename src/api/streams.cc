@@ -18,6 +18,26 @@ std::optional<std::uint64_t> parse_index(std::string_view text) {
 
 }  // namespace
 
+Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::search_of(
+    const http::Request& request) const {
+  std::string body = "{";
+  if (const auto query = request.query_value("query")) {
+    body += "\"query\":";
+    json::append_quoted(body, *query);
+  }
+  json::Parser parser;
+  auto parsed = std::make_shared<ParsedSearch>();
+  if (const auto filter = request.query_value("filter")) {
+    VESTIGE_CHECKED(parser.parse(*filter, parsed->document));
+    body +=
+        fmt::format("{}\"filter\":{}", body.size() > 1 ? "," : "", json::canonical(parsed->document.root()));
+  }
+  body += "}";
+  VESTIGE_CHECKED(parser.parse(body, parsed->document));
+  VESTIGE_TRY(parsed->search, audit::parse_search(parsed->document, parts_.clock.now()));
+  return parsed;
+}
+
 void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder responder) {
   std::uint64_t next = parts_.reader.size();
   if (const auto last = request.header("last-event-id")) {
@@ -33,13 +53,15 @@ void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder
           http::problem(400, "the parameter from must be an index, a whole number from 0 on"));
     next = *index;
   }
+  const auto search = search_of(request);
+  if (!search) return responder.respond(http::problem(search.error()));
   Lock lock(streams_mutex_);
   if (streams_closed_ || followers_.size() >= event_streams_max)
     return responder.respond(http::problem(
         Error{.kind = ErrorKind::unavailable,
               .message = fmt::format("no more event streams can be opened now (event_streams_max = {})",
                                      event_streams_max)}));
-  followers_.push_back({responder.stream(), next, parts_.clock.monotonic()});
+  followers_.push_back({responder.stream(), *search, next, parts_.clock.monotonic()});
 }
 
 void Api::Impl::start_streams(std::chrono::milliseconds period) {
@@ -56,7 +78,8 @@ void Api::Impl::pump_streams() {
     if (!follower.stream->open()) return true;
     if (follower.stream->unsent_bytes() > unsent_bytes_max) return false;
     if (follower.next < parts_.reader.size()) {
-      const auto answer = parts_.reader.follow(follower.next, events_a_turn);
+      const auto answer =
+          parts_.reader.follow(follower.next, events_a_turn, follower.search->search, everything);
       // Damage ends the stream; the search that follows says what it is.
       if (!answer) return true;
       std::string bytes;
@@ -64,6 +87,7 @@ void Api::Impl::pump_streams() {
         fmt::format_to(std::back_inserter(bytes), "id: {}\nevent: entry\ndata: {}\n\n", item.index,
                        item.event);
       follower.next = answer->next;
+      if (bytes.empty()) return false;
       follower.last_sent = now;
       return !follower.stream->send(std::move(bytes));
     }

@@ -77,6 +77,8 @@ const char* name_of(SectionState state) {
       return "erased";
     case SectionState::unknown:
       return "unknown";
+    case SectionState::closed:
+      return "closed";
   }
   return "unknown";
 }
@@ -179,8 +181,15 @@ Status merge(std::string_view entry, const OpenedSections& opened, std::string& 
 }  // namespace
 
 Status Unsealer::render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
-                        std::string& to) {
-  VESTIGE_TRY(const auto opened, open(entry, blobs));
+                        Personal personal, std::string& to) {
+  OpenedSections opened;
+  if (personal == Personal::open) {
+    VESTIGE_TRY(opened, open(entry, blobs));
+  } else if (const auto sealed = member(entry, "sealed"); !sealed.empty()) {
+    VESTIGE_TRY(opened.references, seal::parse_references(sealed));
+    opened.states.assign(opened.references.size(), SectionState::closed);
+    opened.pairs.resize(opened.references.size());
+  }
   if (!opened.references.empty()) {
     VESTIGE_CHECKED(merge(entry, opened, to));
     append_states(opened, to);

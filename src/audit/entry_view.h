@@ -35,7 +35,8 @@ class Fingerprinter {
   crypto::BlockPrf prf_;
 };
 
-enum class SectionState { present, erased, unknown };
+// closed: the reader may not read personal values.
+enum class SectionState { present, erased, unknown, closed };
 const char* name_of(SectionState state);
 
 struct OpenedSections {
@@ -54,10 +55,12 @@ class Unsealer {
   // The content MAC of an entry, from the entry or its first section; empty where that is gone.
   Result<std::optional<Block16>> content_mac(std::string_view entry, const Blobs& blobs);
 
-  // Appends the event as readers see it, a JSON object: the envelope with personal values in their places,
-  // then "index" and "leaf"; bookkeeping members left out. `sealed` says the state of each section.
+  // Appends the event as readers see it, a JSON object: the envelope with personal values in their places
+  // (Personal::open) or without them, then "index" and "leaf"; bookkeeping members left out. `sealed` says
+  // the state of each section.
+  enum class Personal { open, closed };
   Status render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
-                std::string& to);
+                Personal personal, std::string& to);
 
  private:
   vault::Vault& vault_;

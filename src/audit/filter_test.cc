@@ -19,6 +19,8 @@ using testing::Random;
 using testing::Tree;
 using testing::World;
 
+constexpr UnixMs now{1'764'081'611'000};  // 2025-11-25T14:40:11Z
+
 // ------------------------------------------------------------------------------------------ the naive
 // matcher
 
@@ -50,8 +52,11 @@ void naive_words(const Tree& tree, std::vector<std::string>& to) {
     std::string word;
     for (const char c : (number ? tree.scalar : tree.value()) + " ") {
       const auto byte = static_cast<unsigned char>(c);
-      if (byte >= 0x80 || std::isalnum(byte) != 0) {
-        word.push_back(byte < 0x80 ? static_cast<char>(std::tolower(byte)) : c);
+      // The only letter beyond ASCII in these events is an e with an accent, which folds to its second byte
+      // here.
+      if (byte == 0xC3) continue;
+      if (byte == 0xA9 || std::isalnum(byte) != 0) {
+        word.push_back(byte == 0xA9 ? 'e' : static_cast<char>(std::tolower(byte)));
       } else if (!word.empty()) {
         to.push_back(std::exchange(word, {}));
       }
@@ -82,7 +87,8 @@ bool naive_matches(const Tree& filter, const Tree& event) {
       std::vector<std::string> asked, there;
       naive_words(wanted, asked);
       Tree visible = event;
-      for (const char* hidden : {"index", "leaf", "sealed"}) visible.members.erase(hidden);
+      for (const char* hidden : {"id", "index", "leaf", "lossless", "receivedAt", "sealed", "tenant", "time"})
+        visible.members.erase(hidden);
       naive_words(visible, there);
       for (const auto& word : asked)
         if (std::ranges::find(there, word) == there.end()) return false;
@@ -155,7 +161,7 @@ std::unique_ptr<ParsedSearch> parse(const std::string& text) {
   auto parsed = std::make_unique<ParsedSearch>();
   json::Parser parser;
   EXPECT_TRUE(parser.parse(text, parsed->document)) << text;
-  auto search = parse_search(parsed->document);
+  auto search = parse_search(parsed->document, now);
   EXPECT_TRUE(search) << text << ": " << search.error().message;
   if (search) parsed->search = *std::move(search);
   return parsed;
@@ -195,7 +201,7 @@ TEST(Filter, RandomFiltersAgreeWithANaiveMatcherAndNothingHidesAMatch) {
     rejected += events.size() - wanted.size();
     // Newest first.
     std::ranges::reverse(wanted);
-    const auto answer = world.reader->search(parsed->search, "somebody");
+    const auto answer = world.reader->search(parsed->search, {}, "somebody");
     ASSERT_TRUE(answer) << answer.error().message;
     std::vector<std::string> found;
     for (const auto& event : answer->events) found.push_back(Tree::parse(event).find("id")->value());
@@ -204,40 +210,6 @@ TEST(Filter, RandomFiltersAgreeWithANaiveMatcherAndNothingHidesAMatch) {
   }
   EXPECT_GT(matched, testing::rounds(500));
   EXPECT_GT(rejected, testing::rounds(500));
-}
-
-TEST(Filter, WordsMayOccurWhereverTheyDo) {
-  Random random(testing::seed_of_test());
-  for (std::size_t round = 0; round < testing::rounds(2'000); ++round) {
-    const auto event = testing::random_plain_event(random);
-    std::vector<std::string> words;
-    naive_words(event, words);
-    if (words.empty()) continue;
-    Search search;
-    for (auto left = 1 + random.below(3); left > 0; --left) search.words.push_back(random.pick(words));
-    ASSERT_TRUE(words_may_occur(search, event.canonical()))
-        << fmt::format("{}", fmt::join(search.words, " ")) << "\n"
-        << event.json();
-  }
-  Search search;
-  search.words = {"needle"};
-  EXPECT_FALSE(words_may_occur(search, R"({"a":"hay need le"})"));
-  EXPECT_TRUE(words_may_occur(search, R"({"a":"hayNEEDLEhay"})"));
-}
-
-TEST(Filter, Words) {
-  const auto words = [](std::string_view text) {
-    std::vector<std::string> out;
-    append_words(text, out);
-    return fmt::format("{}", fmt::join(out, "|"));
-  };
-  EXPECT_EQ(words(""), "");
-  EXPECT_EQ(words(" .,-\n"), "");
-  EXPECT_EQ(words("Limit raised"), "limit|raised");
-  EXPECT_EQ(words("a-b_c.d"), "a|b|c|d");
-  EXPECT_EQ(words("twice Twice TWICE"), "twice");
-  EXPECT_EQ(words("caf\xc3\xa9!\xe4\xbd\xa0\xe5\xa5\xbd"), "caf\xc3\xa9|\xe4\xbd\xa0\xe5\xa5\xbd");
-  EXPECT_EQ(words("1.5e+21"), "1|5e|21");
 }
 
 // ---------------------------------------------------------------------------------------------- by example
@@ -370,7 +342,7 @@ TEST(Filter, WhatIsNoSearchIsRefusedWithItsPath) {
     json::Parser parser;
     json::Document document;
     ASSERT_TRUE(parser.parse(each.filter, document)) << each.filter;
-    const auto search = parse_search(document);
+    const auto search = parse_search(document, now);
     ASSERT_FALSE(search) << each.filter;
     EXPECT_EQ(search.error().kind, ErrorKind::invalid);
     EXPECT_EQ(search.error().path, each.path) << each.filter;
@@ -378,7 +350,6 @@ TEST(Filter, WhatIsNoSearchIsRefusedWithItsPath) {
   }
   EXPECT_EQ(parse("{}")->search.limit, search_limit_default);
   EXPECT_EQ(parse(R"({"limit":1000})")->search.limit, 1'000u);
-  EXPECT_EQ(parse(R"({"targetType":"one"})")->search.target_types, (std::vector<std::string>{"one"}));
 }
 
 }  // namespace

@@ -21,6 +21,17 @@ inline constexpr std::uint32_t search_limit_default = 100;
 inline constexpr std::uint32_t search_limit_max = 1'000;
 inline constexpr std::size_t search_types_max = 100;
 inline constexpr std::size_t search_words_max = 32;
+inline constexpr std::size_t search_conditions_max = 500;  // of a filter tree
+inline constexpr std::size_t search_depth_max = 20;
+inline constexpr std::size_t search_operands_max = 1'000;  // of an "in"
+inline constexpr std::size_t search_path_bytes_max = 1'024;
+inline constexpr std::size_t search_query_bytes_max = 8'192;
+inline constexpr std::size_t search_facets_max = 10;
+inline constexpr std::size_t facet_values_max = 10'000;      // distinct values that are counted singly
+inline constexpr std::size_t facet_value_bytes_max = 1'024;  // longer values are not counted singly
+inline constexpr std::uint32_t facet_top_default = 10;
+inline constexpr std::uint32_t facet_top_max = 1'000;
+inline constexpr std::size_t histogram_buckets_max = 10'000;
 inline constexpr std::size_t search_answer_bytes_max = 64 << 20;  // a page ends early past it, with a cursor
 
 }  // namespace vestige::audit

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "audit/limits.h"
+#include "audit/search/plan.h"
 #include "base/encoding.h"
 #include "trail/format/members.h"
 #include "trail/format/note.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t cursor_mac_bytes = 16;
 constexpr std::size_t cursor_bytes = 8 + 8 + cursor_mac_bytes;
 constexpr std::size_t follow_bytes = 1 << 20;
+constexpr std::uint64_t follow_rows_max = 20'000;
 
 std::unexpected<Error> no_such_event(const Uuid& id) {
   return fail(ErrorKind::not_found, fmt::format("there is no event {}", format_uuid(id)));
@@ -50,15 +52,94 @@ Result<Reader::Found> Reader::find(const trail::Snapshot& snapshot, const Uuid& 
   return no_such_event(id);
 }
 
-Result<std::string> Reader::event(const Uuid& id) {
+// Brings rows to events as one reader sees them, and tells which match.
+class Reader::Matching {
+ public:
+  Matching(Reader& reader, const Search& search, const Visibility& visibility,
+           const trail::Snapshot& snapshot)
+      : reader_(reader),
+        search_(search),
+        visibility_(visibility),
+        snapshot_(snapshot),
+        bytes_(search.where) {}
+
+  // Looks up whose sections a search for a subject concerns.
+  Status prepare();
+  // False where no row can match.
+  bool possible() const { return !subjects_ || !subjects_->empty(); }
+  // Whether the row matches; then event() and text() are its.
+  Result<bool> take(const trail::ScannedRow& row);
+  json::Value event() const { return document_.root(); }
+  const std::string& text() const { return text_; }
+  const trail::Snapshot& snapshot() const { return snapshot_; }
+
+ private:
+  bool may_match(std::string_view entry) const;
+
+  Reader& reader_;
+  const Search& search_;
+  const Visibility& visibility_;
+  const trail::Snapshot& snapshot_;
+  const ByteTest bytes_;
+  std::optional<std::vector<std::string>> subjects_;  // refs that must occur, as the entry writes them
+  json::Parser parser_;
+  json::Document document_;
+  std::string text_;
+  std::string whole_;
+};
+
+Status Reader::Matching::prepare() {
+  for (const auto& part : search_.where.parts) {
+    if (part.kind != Condition::Kind::field || part.test != Condition::Test::in || part.ignore_case ||
+        part.field.keys != std::vector<std::string>{"subject"})
+      continue;
+    subjects_.emplace();
+    for (const auto& operand : part.operands) {
+      VESTIGE_TRY(const auto subject, reader_.vault_.look_up(reader_.stream_.tenant(), operand.text));
+      if (subject.ref) subjects_->push_back(to_base64(*subject.ref));
+    }
+  }
+  return {};
+}
+
+bool Reader::Matching::may_match(std::string_view entry) const {
+  const bool sealed = has_sections(entry);
+  if (subjects_)
+    return sealed && std::ranges::any_of(*subjects_, [&](const std::string& ref) {
+             return entry.find(ref) != std::string_view::npos;
+           });
+  return sealed || bytes_.may_match(entry);
+}
+
+Result<bool> Reader::Matching::take(const trail::ScannedRow& row) {
+  if (!may_match(row.entry)) return false;
+  constexpr json::Limits limits{.depth_max = 256, .bytes_max = 64 << 20};
+  VESTIGE_TRY(const auto leaf, snapshot_.leaf(row.index));
+  text_.clear();
+  const auto personal = visibility_.personal ? Unsealer::Personal::open : Unsealer::Personal::closed;
+  VESTIGE_CHECKED(reader_.unsealer_.render(row.entry, row.blobs, row.index, leaf, personal, text_));
+  VESTIGE_CHECKED(parser_.parse(text_, document_, limits));
+  if (visibility_.rows && !audit::matches(*visibility_.rows, document_.root())) return false;
+  if (!visibility_.hidden.empty()) {
+    whole_.swap(text_);
+    text_.clear();
+    append_visible(text_, document_.root(), visibility_);
+    VESTIGE_CHECKED(parser_.parse(text_, document_, limits));
+  }
+  return matches(search_, document_.root());
+}
+
+Result<std::string> Reader::event(const Uuid& id, const Visibility& visibility) {
   const auto snapshot = stream_.snapshot();
+  Search search;
+  search.id = id;
+  Matching matching(*this, search, visibility, snapshot);
   VESTIGE_TRY(const auto found, find(snapshot, id));
-  VESTIGE_TRY(const auto leaf, snapshot.leaf(found.index));
-  std::string out;
-  VESTIGE_CHECKED(unsealer_.render(
-      found.record.entry, [&]() -> Result<std::vector<Bytes>> { return found.record.blobs; }, found.index,
-      leaf, out));
-  return out;
+  VESTIGE_TRY(const bool visible,
+              matching.take({found.index, found.record.entry,
+                             [&]() -> Result<std::vector<Bytes>> { return found.record.blobs; }}));
+  if (!visible) return no_such_event(id);
+  return matching.text();
 }
 
 Result<std::string> Reader::sealed_bytes(const Uuid& id) {
@@ -86,8 +167,6 @@ Result<std::string> Reader::proof(const Uuid& id) {
   return trail::format_proof({found.index, std::move(path), note});
 }
 
-// ----------------------------------------------------------------------------------------- search
-
 std::string Reader::make_cursor(const Search& search, std::string_view caller, Position position) const {
   Bytes token;
   ByteWriter to(token);
@@ -112,82 +191,102 @@ Result<Reader::Position> Reader::open_cursor(const Search& search, std::string_v
   return position;
 }
 
-Result<bool> Reader::take_row(const Search& search, const trail::Snapshot& snapshot,
-                              const trail::ScannedRow& row, SearchAnswer& answer, std::size_t& bytes) {
-  if (!search.words.empty() && !has_sections(row.entry) && !words_may_occur(search, row.entry)) return true;
-  thread_local json::Parser parser;
-  thread_local json::Document document;
-  thread_local std::string rendered;
-  VESTIGE_TRY(const auto leaf, snapshot.leaf(row.index));
-  rendered.clear();
-  VESTIGE_CHECKED(unsealer_.render(row.entry, row.blobs, row.index, leaf, rendered));
-  VESTIGE_CHECKED(parser.parse(rendered, document, {.depth_max = 256, .bytes_max = 64 << 20}));
-  if (!matches(search, document.root())) return true;
-  bytes += rendered.size();
-  answer.events.push_back(rendered);
-  return answer.events.size() < search.limit && bytes < search_answer_bytes_max;
-}
-
-Result<SearchAnswer> Reader::search_by_id(const Search& search, const trail::Snapshot& snapshot) {
-  SearchAnswer answer{{}, std::nullopt, snapshot.size(), snapshot.root()};
+Result<SearchAnswer> Reader::search_by_id(const Search& search, const trail::Snapshot& snapshot,
+                                          Matching& matching) {
+  SearchAnswer answer{{}, {}, std::nullopt, snapshot.size(), snapshot.root()};
+  Tally tally(search.tally);
   const auto found = find(snapshot, *search.id);
-  if (!found) {
-    if (found.error().kind == ErrorKind::not_found) return answer;
-    return std::unexpected(found.error());
+  if (!found && found.error().kind != ErrorKind::not_found) return std::unexpected(found.error());
+  if (found) {
+    const trail::ScannedRow row{found->index, found->record.entry,
+                                [&]() -> Result<std::vector<Bytes>> { return found->record.blobs; }};
+    VESTIGE_TRY(const bool matched, matching.take(row));
+    if (matched) {
+      answer.events.push_back(matching.text());
+      VESTIGE_CHECKED(tally.add(matching.event()));
+    }
   }
-  std::size_t bytes = 0;
-  const trail::ScannedRow row{found->index, found->record.entry,
-                              [&]() -> Result<std::vector<Bytes>> { return found->record.blobs; }};
-  VESTIGE_CHECKED(take_row(search, snapshot, row, answer, bytes));
+  tally.write(answer.tally);
   return answer;
 }
 
-Result<SearchAnswer> Reader::search(const Search& search, std::string_view caller) {
-  const auto snapshot = stream_.snapshot();
-  if (search.id && search.cursor.empty()) return search_by_id(search, snapshot);
-  VESTIGE_TRY(const auto start, open_cursor(search, caller, snapshot.size()));
-  SearchAnswer answer{{}, std::nullopt, start.size, {}};
-  VESTIGE_TRY(answer.root, snapshot.root_at(start.size));
+Status Reader::fill_page(const Search& search, Matching& matching, Position start, std::string_view caller,
+                         SearchAnswer& answer) {
   const bool up = search.order == SearchOrder::ascending;
   std::size_t bytes = 0;
-  std::optional<std::uint64_t> last;
-  bool full = false;
-  VESTIGE_CHECKED(
-      snapshot.scan(up ? start.next : 0, up ? start.size : start.next,
-                    up ? trail::Snapshot::Order::ascending : trail::Snapshot::Order::descending,
-                    row_test(search), [&](const trail::ScannedRow& row) -> Result<bool> {
-                      // One match beyond the page tells whether there is a next one.
-                      if (full) {
-                        SearchAnswer beyond;
-                        std::size_t ignored = 0;
-                        VESTIGE_CHECKED(take_row(search, snapshot, row, beyond, ignored));
-                        if (beyond.events.empty()) return true;
-                        answer.cursor = make_cursor(search, caller, {start.size, up ? *last + 1 : *last});
-                        return false;
-                      }
-                      VESTIGE_TRY(const bool more, take_row(search, snapshot, row, answer, bytes));
-                      last = row.index;
-                      full = !more;
-                      return true;
-                    }));
+  std::uint64_t last = 0;
+  return matching.snapshot().scan(
+      up ? start.next : 0, up ? start.size : start.next,
+      up ? trail::Snapshot::Order::ascending : trail::Snapshot::Order::descending, row_test(search.where),
+      [&](const trail::ScannedRow& row) -> Result<bool> {
+        VESTIGE_TRY(const bool matched, matching.take(row));
+        if (!matched) return true;
+        // One match beyond the page tells that there is a next one.
+        if (answer.events.size() == search.limit || bytes >= search_answer_bytes_max) {
+          answer.cursor = make_cursor(search, caller, {start.size, up ? last + 1 : last});
+          return false;
+        }
+        bytes += matching.text().size();
+        answer.events.push_back(matching.text());
+        last = row.index;
+        return true;
+      });
+}
+
+Status Reader::count_all(const Search& search, Matching& matching, std::uint64_t size, SearchAnswer& answer) {
+  Tally tally(search.tally);
+  VESTIGE_CHECKED(matching.snapshot().scan(0, size, trail::Snapshot::Order::ascending, row_test(search.where),
+                                           [&](const trail::ScannedRow& row) -> Result<bool> {
+                                             VESTIGE_TRY(const bool matched, matching.take(row));
+                                             if (matched) VESTIGE_CHECKED(tally.add(matching.event()));
+                                             return true;
+                                           }));
+  tally.write(answer.tally);
+  return {};
+}
+
+Result<SearchAnswer> Reader::search(const Search& search, const Visibility& visibility,
+                                    std::string_view caller) {
+  VESTIGE_CHECKED(check_visible(visibility, search));
+  const auto snapshot = stream_.snapshot();
+  Matching matching(*this, search, visibility, snapshot);
+  VESTIGE_CHECKED(matching.prepare());
+  if (search.id && search.cursor.empty()) return search_by_id(search, snapshot, matching);
+  VESTIGE_TRY(const auto start, open_cursor(search, caller, snapshot.size()));
+  SearchAnswer answer{{}, {}, std::nullopt, start.size, {}};
+  VESTIGE_TRY(answer.root, snapshot.root_at(start.size));
+  if (matching.possible()) VESTIGE_CHECKED(fill_page(search, matching, start, caller, answer));
+  if (!search.tally.empty())
+    VESTIGE_CHECKED(count_all(search, matching, matching.possible() ? start.size : 0, answer));
   return answer;
 }
 
-Result<FollowAnswer> Reader::follow(std::uint64_t from, std::uint32_t count) {
+Result<FollowAnswer> Reader::follow(std::uint64_t from, std::uint32_t count, const Search& search,
+                                    const Visibility& visibility) {
+  VESTIGE_CHECKED(check_visible(visibility, search));
   const auto snapshot = stream_.snapshot();
+  Matching matching(*this, search, visibility, snapshot);
+  VESTIGE_CHECKED(matching.prepare());
   FollowAnswer answer{{}, std::min(from, snapshot.size())};
   std::size_t bytes = 0;
-  VESTIGE_CHECKED(snapshot.scan(answer.next, snapshot.size(), trail::Snapshot::Order::ascending, {},
+  const auto end = std::min(snapshot.size(), answer.next + follow_rows_max);
+  const auto visit = [&](const trail::ScannedRow& row) -> Result<bool> {
+    VESTIGE_TRY(const bool matched, matching.take(row));
+    if (matched) {
+      bytes += matching.text().size();
+      answer.items.push_back({row.index, matching.text()});
+    }
+    answer.next = row.index + 1;
+    return answer.items.size() < count && bytes < follow_bytes;
+  };
+  bool whole = true;
+  VESTIGE_CHECKED(snapshot.scan(answer.next, end, trail::Snapshot::Order::ascending, row_test(search.where),
                                 [&](const trail::ScannedRow& row) -> Result<bool> {
-                                  VESTIGE_TRY(const auto leaf, snapshot.leaf(row.index));
-                                  FollowAnswer::Item item{row.index, {}};
-                                  VESTIGE_CHECKED(
-                                      unsealer_.render(row.entry, row.blobs, row.index, leaf, item.event));
-                                  bytes += item.event.size();
-                                  answer.items.push_back(std::move(item));
-                                  answer.next = row.index + 1;
-                                  return answer.items.size() < count && bytes < follow_bytes;
+                                  VESTIGE_TRY(whole, visit(row));
+                                  return whole;
                                 }));
+  // Rows that the scan passed over do not match either.
+  if (whole) answer.next = end;
   return answer;
 }
 

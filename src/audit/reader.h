@@ -18,6 +18,7 @@ namespace vestige::audit {
 
 struct SearchAnswer {
   std::vector<std::string> events;  // JSON objects
+  std::string tally;                // `,"total":...`, what the search counts; empty where it counts nothing
   std::optional<std::string> cursor;
   std::uint64_t size = 0;  // the tree at which the search was answered
   Hash root{};
@@ -37,16 +38,17 @@ class Reader {
  public:
   Reader(trail::Stream& stream, vault::Vault& vault, trail::Signer& signer);
 
-  // not_found where there is no such event.
-  Result<std::string> event(const Uuid& id);
+  // not_found where there is no such event, or none that the reader may see.
+  Result<std::string> event(const Uuid& id, const Visibility& visibility);
   Result<std::string> sealed_bytes(const Uuid& id);  // canonical, as the leaf hashes them
   // A C2SP tlog-proof under a checkpoint that covers the entry; signs one where none does.
   Result<std::string> proof(const Uuid& id);
 
-  // `caller` names who may use the cursor: the API key's id.
-  Result<SearchAnswer> search(const Search& search, std::string_view caller);
-  // At most `count` events and about a megabyte.
-  Result<FollowAnswer> follow(std::uint64_t from, std::uint32_t count);
+  // `caller` names who may use the cursor: the API key's id. denied where the search looks at what is hidden.
+  Result<SearchAnswer> search(const Search& search, const Visibility& visibility, std::string_view caller);
+  // At most `count` events that match, and about a megabyte; looks at no more than follow_rows_max entries.
+  Result<FollowAnswer> follow(std::uint64_t from, std::uint32_t count, const Search& search,
+                              const Visibility& visibility);
 
   std::uint64_t size() const { return stream_.size(); }
   // The last checkpoint; signs the first.
@@ -54,7 +56,7 @@ class Reader {
 
  private:
   struct Found {
-    std::uint64_t index;
+    std::uint64_t index = 0;
     trail::Record record;
   };
   Result<Found> find(const trail::Snapshot& snapshot, const Uuid& id);
@@ -64,9 +66,12 @@ class Reader {
   };
   Result<Position> open_cursor(const Search& search, std::string_view caller, std::uint64_t size) const;
   std::string make_cursor(const Search& search, std::string_view caller, Position position) const;
-  Result<bool> take_row(const Search& search, const trail::Snapshot& snapshot, const trail::ScannedRow& row,
-                        SearchAnswer& answer, std::size_t& bytes);
-  Result<SearchAnswer> search_by_id(const Search& search, const trail::Snapshot& snapshot);
+  class Matching;
+  Status fill_page(const Search& search, Matching& matching, Position start, std::string_view caller,
+                   SearchAnswer& answer);
+  Status count_all(const Search& search, Matching& matching, std::uint64_t size, SearchAnswer& answer);
+  Result<SearchAnswer> search_by_id(const Search& search, const trail::Snapshot& snapshot,
+                                    Matching& matching);
 
   trail::Stream& stream_;
   vault::Vault& vault_;

@@ -24,8 +24,8 @@ Result<SearchAnswer> search(World& world, const std::string& body, const std::st
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(body, document));
-  VESTIGE_TRY(const auto parsed, parse_search(document));
-  return world.reader->search(parsed, caller);
+  VESTIGE_TRY(const auto parsed, parse_search(document, UnixMs{0}));
+  return world.reader->search(parsed, {}, caller);
 }
 
 std::uint64_t index_of(const std::string& event) {
@@ -136,7 +136,7 @@ TEST(Reader, FollowingMissesNothing) {
     if (random.chance(60)) append(world, random, 1 + random.below(30));
     if (random.chance(10)) world.seal_everything();
     const auto count = static_cast<std::uint32_t>(1 + random.below(20));
-    const auto answer = world.reader->follow(next, count);
+    const auto answer = world.reader->follow(next, count, {}, {});
     ASSERT_TRUE(answer) << answer.error().message;
     ASSERT_EQ(answer->items.size(), std::min<std::uint64_t>(count, world.stream().size() - next));
     for (const auto& item : answer->items) {
@@ -145,7 +145,7 @@ TEST(Reader, FollowingMissesNothing) {
     }
     ASSERT_EQ(answer->next, next);
   }
-  const auto beyond = world.reader->follow(world.stream().size() + 5, 10);
+  const auto beyond = world.reader->follow(world.stream().size() + 5, 10, {}, {});
   ASSERT_TRUE(beyond);
   EXPECT_TRUE(beyond->items.empty());
 }
@@ -165,7 +165,7 @@ TEST(Reader, EventsByIdWithTheirProofs) {
     const auto index = random.below(world.stream().size());
     const auto clear = world.clear_bytes(index);
     const auto id = *entry_id(clear);
-    EXPECT_EQ(*world.reader->event(id), world.rendered(index));
+    EXPECT_EQ(*world.reader->event(id, {}), world.rendered(index));
     EXPECT_EQ(*world.reader->sealed_bytes(id), clear);
     const auto found = search(world, fmt::format(R"({{"id":"{}"}})", format_uuid(id)));
     ASSERT_TRUE(found);
@@ -183,7 +183,7 @@ TEST(Reader, EventsByIdWithTheirProofs) {
                                         checkpoint->root));
   }
   const auto nobody = *parse_uuid(testing::random_uuid(random));
-  EXPECT_EQ(world.reader->event(nobody).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(world.reader->event(nobody, {}).error().kind, ErrorKind::not_found);
   EXPECT_EQ(world.reader->sealed_bytes(nobody).error().kind, ErrorKind::not_found);
   EXPECT_EQ(world.reader->proof(nobody).error().kind, ErrorKind::not_found);
   EXPECT_TRUE(search(world, fmt::format(R"({{"id":"{}"}})", format_uuid(nobody)))->events.empty());

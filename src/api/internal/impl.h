@@ -23,8 +23,17 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void close_streams();
 
  private:
+  // A search and the text that it points into.
+  struct ParsedSearch {
+    json::Document document;
+    audit::Search search;
+  };
+  // Of the members of a search that a URL gives: "query" and "filter".
+  Result<std::shared_ptr<const ParsedSearch>> search_of(const http::Request& request) const;
+
   struct Follower {
     std::shared_ptr<http::EventStream> stream;
+    std::shared_ptr<const ParsedSearch> search;
     std::uint64_t next;
     std::chrono::nanoseconds last_sent;
   };
@@ -62,6 +71,9 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);
   bool streams_closed_ GUARDED_BY(streams_mutex_) = false;
 };
+
+// Until roles decide otherwise, a key of scope read sees all entries and all of them.
+inline const audit::Visibility everything{};
 
 http::Response json_response(unsigned status, std::string body);
 http::Response text_response(std::string body, std::string cache_control);

@@ -155,7 +155,8 @@ std::string World::rendered(std::uint64_t index) {
   Unsealer unsealer(*vault, stream().full_name());
   std::string out;
   const auto done = unsealer.render(
-      record->entry, [&]() -> Result<std::vector<Bytes>> { return record->blobs; }, index, *leaf, out);
+      record->entry, [&]() -> Result<std::vector<Bytes>> { return record->blobs; }, index, *leaf,
+      Unsealer::Personal::open, out);
   EXPECT_TRUE(done) << done.error().message << "\n" << record->entry;
   return out;
 }

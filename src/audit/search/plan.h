@@ -1,0 +1,36 @@
+// What can be told of a search before an entry is opened and parsed: from columns of its page, and from its
+// bytes. A row that passes may still not match; a row that matches always passes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/search/condition.h"
+#include "trail/log/stream.h"
+
+namespace vestige::audit {
+
+// Of conditions that must all hold.
+trail::RowTest row_test(const Condition& where);
+
+// Strings that must occur in the bytes of an entry without sealed sections.
+class ByteTest {
+ public:
+  explicit ByteTest(const Condition& where);
+  bool may_match(std::string_view entry) const;
+
+ private:
+  struct Node {
+    Condition::Kind kind = Condition::Kind::all;
+    std::vector<Node> parts;
+    std::vector<std::vector<std::string>> needles;  // kind field: all strings of one of the lists
+    const TextQuery* text = nullptr;
+  };
+  static Node compile(const Condition& condition);
+  static bool holds(const Node& node, std::string_view entry);
+
+  Node root_;
+};
+
+}  // namespace vestige::audit

@@ -1,0 +1,180 @@
+#include "audit/search/tally.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "audit/internal/refusal.h"
+#include "audit/limits.h"
+#include "base/time_text.h"
+
+namespace vestige::audit {
+namespace {
+
+using internal::refuse;
+
+bool is_set(const json::Value& value) { return value.exists() && !value.is_null(); }
+
+// "15m", "1h", "1d", "1w": weeks begin on Thursday, as the epoch did.
+std::optional<std::int64_t> parse_interval(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end + 1 != text.data() + text.size() || count < 1 || count > 10'000)
+    return std::nullopt;
+  switch (*end) {
+    case 's':
+      return count * 1'000;
+    case 'm':
+      return count * 60'000;
+    case 'h':
+      return count * 3'600'000;
+    case 'd':
+      return count * 86'400'000;
+    case 'w':
+      return count * 604'800'000;
+    default:
+      return std::nullopt;
+  }
+}
+
+Result<FacetWish> parse_facet(const json::Value& value, const std::string& path) {
+  FacetWish facet;
+  facet.top = facet_top_default;
+  auto field = value;
+  if (value.is_object()) {
+    field = value.find("field");
+    for (std::size_t i = 0; i < value.size(); ++i)
+      if (value.key_at(i) != "field" && value.key_at(i) != "top")
+        return refuse(value.at(i), path, fmt::format("\"{}\" is no member of a facet", value.key_at(i)));
+    if (const auto top = value.find("top"); is_set(top)) {
+      const double number = top.is_number() ? top.number_value() : 0;
+      if (number < 1 || number > facet_top_max ||
+          number != static_cast<double>(static_cast<std::uint32_t>(number)))
+        return refuse(top, path + "/top", fmt::format("must be a whole number from 1 to {}", facet_top_max),
+                      fmt::format("facet_top_max = {}", facet_top_max));
+      facet.top = static_cast<std::uint32_t>(number);
+    }
+  }
+  const auto parsed = field.is_string() ? parse_field_path(field.string()) : std::nullopt;
+  if (!parsed)
+    return refuse(value, path,
+                  "must be a field, such as \"action\" or {\"field\": \"detail.status\", \"top\": 20}");
+  facet.field = *parsed;
+  return facet;
+}
+
+void append_values(const json::Value& event, std::span<const std::string> keys,
+                   std::vector<std::string>& to) {
+  if (!event.exists()) return;
+  if (event.is_array()) {
+    for (std::size_t i = 0; i < event.size(); ++i) append_values(event.at(i), keys, to);
+  } else if (!keys.empty()) {
+    append_values(event.find(keys.front()), keys.subspan(1), to);
+  } else if (!event.is_object() && !event.is_null()) {
+    to.push_back(json::canonical(event));
+  }
+}
+
+}  // namespace
+
+Result<TallyWish> parse_tally(const json::Value& search) {
+  TallyWish wish;
+  if (const auto total = search.find("total"); is_set(total)) {
+    if (!total.is_boolean()) return refuse(total, "/total", "must be true or false");
+    wish.total = total.boolean();
+  }
+  if (const auto facets = search.find("facets"); is_set(facets)) {
+    if (!facets.is_array()) return refuse(facets, "/facets", "must be a list of fields");
+    if (facets.size() > search_facets_max)
+      return refuse(facets, "/facets", "has too many elements",
+                    fmt::format("search_facets_max = {}", search_facets_max));
+    for (std::size_t i = 0; i < facets.size(); ++i) {
+      VESTIGE_TRY(auto facet, parse_facet(facets.at(i), fmt::format("/facets/{}", i)));
+      wish.facets.push_back(std::move(facet));
+    }
+  }
+  if (const auto histogram = search.find("histogram"); is_set(histogram)) {
+    const auto interval = histogram.find("interval");
+    wish.interval_ms = interval.is_string() ? parse_interval(interval.string()) : std::nullopt;
+    if (!wish.interval_ms || histogram.size() != 1)
+      return refuse(histogram, "/histogram", "must be {\"interval\": \"1h\"}; units are s, m, h, d and w");
+    wish.interval = std::string(interval.string());
+  }
+  return wish;
+}
+
+Tally::Tally(const TallyWish& wish) : wish_(wish), facets_(wish.facets.size()) {}
+
+void Tally::add_to(Facet& facet, const FieldPath& field, const json::Value& event) {
+  values_.clear();
+  append_values(event, field.keys, values_);
+  if (values_.empty()) ++facet.missing;
+  // An event counts once for a value, however often it has it.
+  std::ranges::sort(values_);
+  const auto repeated = std::ranges::unique(values_);
+  values_.erase(repeated.begin(), repeated.end());
+  for (auto& value : values_) {
+    if (const auto known = facet.counts.find(value); known != facet.counts.end())
+      ++known->second;
+    else if (facet.counts.size() < facet_values_max && value.size() <= facet_value_bytes_max)
+      facet.counts.emplace(std::move(value), 1);
+    else
+      ++facet.uncounted;
+  }
+}
+
+Status Tally::add(const json::Value& event) {
+  ++total_;
+  for (std::size_t i = 0; i < facets_.size(); ++i) add_to(facets_[i], wish_.facets[i].field, event);
+  if (!wish_.interval_ms) return {};
+  const auto text = event.find("time");
+  const auto time = text.is_string() ? parse_time(text.string()) : std::nullopt;
+  if (!time) return {};
+  auto start = time->value - time->value % *wish_.interval_ms;
+  if (start > time->value) start -= *wish_.interval_ms;
+  ++buckets_[start];
+  if (buckets_.size() > histogram_buckets_max)
+    return refuse({}, "/histogram/interval", "gives too many intervals; take a longer one, or limit the time",
+                  fmt::format("histogram_buckets_max = {}", histogram_buckets_max));
+  return {};
+}
+
+void Tally::write(std::string& to) const {
+  auto out = std::back_inserter(to);
+  if (wish_.total) fmt::format_to(out, ",\"total\":{}", total_);
+  if (!facets_.empty()) {
+    to += ",\"facets\":[";
+    for (std::size_t i = 0; i < facets_.size(); ++i) {
+      const auto& facet = facets_[i];
+      using Count = std::pair<std::string_view, std::uint64_t>;
+      std::vector<Count> counts(facet.counts.begin(), facet.counts.end());
+      const auto shown = std::min<std::size_t>(counts.size(), wish_.facets[i].top);
+      std::ranges::partial_sort(counts, counts.begin() + static_cast<std::ptrdiff_t>(shown),
+                                [](const Count& a, const Count& b) {
+                                  return a.second != b.second ? a.second > b.second : a.first < b.first;
+                                });
+      if (i > 0) to.push_back(',');
+      to += "{\"field\":";
+      json::append_quoted(to, wish_.facets[i].field.text());
+      to += ",\"values\":[";
+      for (std::size_t j = 0; j < shown; ++j)
+        fmt::format_to(out, "{}{{\"value\":{},\"count\":{}}}", j > 0 ? "," : "", counts[j].first,
+                       counts[j].second);
+      fmt::format_to(out, "],\"distinct\":{},\"missing\":{},\"uncounted\":{}}}", counts.size(), facet.missing,
+                     facet.uncounted);
+    }
+    to.push_back(']');
+  }
+  if (!wish_.interval_ms) return;
+  fmt::format_to(out, ",\"histogram\":{{\"interval\":\"{}\",\"counts\":[", wish_.interval);
+  bool first = true;
+  for (const auto& [start, count] : buckets_) {
+    fmt::format_to(out, "{}{{\"from\":\"{}\",\"count\":{}}}", first ? "" : ",",
+                   format_time(UnixMs{std::max(start, time_min.value)}), count);
+    first = false;
+  }
+  to += "]}";
+}
+
+}  // namespace vestige::audit

@@ -1,0 +1,54 @@
+// Counts over all that a search finds: total, facets, histogram.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/search/condition.h"
+
+namespace vestige::audit {
+
+struct FacetWish {
+  FieldPath field;
+  std::uint32_t top = 0;
+};
+
+struct TallyWish {
+  bool total = false;
+  std::vector<FacetWish> facets;
+  std::optional<std::int64_t> interval_ms;  // of the histogram over `time`
+  std::string interval;                     // as it was asked for
+  bool empty() const { return !total && facets.empty() && !interval_ms; }
+};
+
+// Members "total", "facets" and "histogram" of a search. invalid with the path of what is wrong.
+Result<TallyWish> parse_tally(const json::Value& search);
+
+class Tally {
+ public:
+  explicit Tally(const TallyWish& wish);
+  // invalid where the histogram gets more buckets than histogram_buckets_max.
+  Status add(const json::Value& event);
+  // Appends `,"total":..,"facets":[..],"histogram":{..}`, what was wished for.
+  void write(std::string& to) const;
+
+ private:
+  struct Facet {
+    std::unordered_map<std::string, std::uint64_t> counts;  // by canonical value
+    std::uint64_t missing = 0;                              // events without a value
+    std::uint64_t uncounted = 0;                            // values past a limit
+  };
+  void add_to(Facet& facet, const FieldPath& field, const json::Value& event);
+
+  const TallyWish& wish_;
+  std::uint64_t total_ = 0;
+  std::vector<Facet> facets_;
+  std::map<std::int64_t, std::uint64_t> buckets_;
+  std::vector<std::string> values_;  // of one event
+};
+
+}  // namespace vestige::audit
