@@ -2,11 +2,11 @@
 // makes of them; records without an id get one that depends on the file alone; a refused record is named.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <map>
 #include <random>
-#include <set>
 
 #include "base/mutex.h"
-#include "base/uuid.h"
 #include "cli/cli.h"
 #include "cli/internal/import.h"
 #include "cli/internal/json_text.h"
@@ -27,14 +27,15 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-std::string id_of(const std::string& event) {
+// What the server makes the id of.
+std::string name_of(const std::string& line) {
   json::Parser parser;
   json::Document document;
-  EXPECT_TRUE(parser.parse(event, document)) << event;
-  return text_of(document.root(), "id");
+  EXPECT_TRUE(parser.parse(line, document)) << line;
+  return json::canonical(document.root().find("record")) + text_of(document.root(), "occurrence");
 }
 
-// Keeps what it is sent, by id; answers as told first.
+// Keeps what it is sent, by record and occurrence; answers as told first.
 class Store {
  public:
   http::Response take(const http::Request& request) {
@@ -49,16 +50,37 @@ class Store {
     EXPECT_LE(request.body.size(), batch_bytes_max);
     const auto lines = lines_of(request.body);
     EXPECT_LE(lines.size(), batch_events_max);
+    if (requests_ > fail_from_) return testing::answer(R"({"detail":"told to"})", 400);
+    lines_ += lines.size();
     std::size_t duplicates = 0;
+    std::string answers;
     for (const auto& line : lines) {
-      if (!ids_.insert(id_of(line)).second)
-        ++duplicates;
-      else
+      const auto [place, fresh] = indexes_.try_emplace(name_of(line), events_.size());
+      if (fresh)
         events_.push_back(line);
+      else
+        ++duplicates;
+      answers += (answers.empty() ? "" : ",") + JsonObject().number("index", place->second).str();
     }
-    return testing::answer(
-        JsonObject().number("accepted", lines.size() - duplicates).number("duplicates", duplicates).str(),
-        201);
+    return testing::answer(JsonObject()
+                               .number("accepted", lines.size() - duplicates)
+                               .number("duplicates", duplicates)
+                               .raw("events", "[" + answers + "]")
+                               .str(),
+                           201);
+  }
+  // After so many requests every one is refused.
+  void fail_from(std::size_t requests) {
+    const Lock lock(mutex_);
+    fail_from_ = requests;
+  }
+  void forget() {
+    const Lock lock(mutex_);
+    indexes_.clear();
+  }
+  std::size_t lines() const {
+    const Lock lock(mutex_);
+    return lines_;
   }
   void answer_first(std::vector<http::Response> answers) {
     const Lock lock(mutex_);
@@ -77,7 +99,9 @@ class Store {
   mutable Mutex mutex_;
   std::size_t requests_ GUARDED_BY(mutex_) = 0;
   std::vector<http::Response> answers_ GUARDED_BY(mutex_);
-  std::set<std::string> ids_ GUARDED_BY(mutex_);
+  std::size_t fail_from_ GUARDED_BY(mutex_) = SIZE_MAX;
+  std::size_t lines_ GUARDED_BY(mutex_) = 0;
+  std::map<std::string, std::size_t> indexes_ GUARDED_BY(mutex_);
   std::vector<std::string> events_ GUARDED_BY(mutex_);
 };
 
@@ -85,9 +109,10 @@ class Importing : public ::testing::Test {
  protected:
   Importing()
       : server_([this](http::Router& router) {
-          router.add("POST", "/api/events", [this](http::Request request, http::Responder responder) {
-            responder.respond(store_.take(request));
-          });
+          router.add("POST", "/api/imports/{format}",
+                     [this](http::Request request, http::Responder responder) {
+                       responder.respond(store_.take(request));
+                     });
         }) {}
 
   std::string file(const std::string& content) {
@@ -203,22 +228,114 @@ TEST(ImportWithoutServer, SaysThatNoneAnswers) {
   EXPECT_TRUE(surroundings.pauses.empty());
 }
 
-TEST(WithId, DependsOnTextAndOccurrenceAlone) {
-  importing::LineOccurrences run;
-  importing::LineOccurrences later_run;
-  const std::string event = R"( {"kind":"k"})";
-  const auto first = with_id(event, run);
-  const auto second = with_id(event, run);
-  EXPECT_NE(first, second);
-  EXPECT_EQ(with_id(event, later_run), first);
-  EXPECT_EQ(with_id(event, later_run), second);
-  const auto id = parse_uuid(id_of(first));
-  ASSERT_TRUE(id);
-  EXPECT_EQ(id->bytes[6] >> 4, 8);
-  EXPECT_EQ(first, " {\"id\":\"" + id_of(first) + R"(","kind":"k"})");
-  EXPECT_EQ(with_id("{}", run), "{\"id\":\"" + id_of(with_id("{}", later_run)) + "\"}");
-  for (const std::string kept : {R"({"id":"x"})", R"({"id":null})", "[1]", "no json", R"({"a":1,"a":2})"})
-    EXPECT_EQ(with_id(kept, run), kept);
+TEST_F(Importing, AnImportThatWasCutShortGoesOnWhereItStopped) {
+  std::string content;
+  for (int i = 0; i < 2'500; ++i) content += R"({"action":"a","n":)" + std::to_string(i) + "}\n";
+  const auto path = file(content);
+  const auto position = ::testing::TempDir() + "vestige-import-position";
+  std::remove(position.c_str());
+  const ImportArguments arguments{
+      .connection = server_.connection(), .format = "json", .resume = position, .paths = {path}};
+  store_.fail_from(2);  // the third request
+  EXPECT_EQ(run_import(arguments, surroundings_), exit_found_wrong);
+  EXPECT_EQ(store_.events().size(), 2'000U);
+  store_.fail_from(SIZE_MAX);
+  const auto before = store_.lines();
+  surroundings_.output.clear();
+  ASSERT_EQ(run_import(arguments, surroundings_), exit_ok) << surroundings_.errors;
+  EXPECT_EQ(store_.events().size(), 2'500U);
+  EXPECT_EQ(store_.lines() - before, 501U) << "the last one that is known, and those that were not sent";
+  const auto told = output();
+  EXPECT_EQ(number_of(told.root(), "records", 0), 2'500U);
+  EXPECT_EQ(number_of(told.root(), "duplicates", 0), 2'000U);
+
+  // A file that grew.
+  file(content + R"({"action":"a","n":2500})");
+  ASSERT_EQ(run_import(arguments, surroundings_), exit_ok) << surroundings_.errors;
+  EXPECT_EQ(store_.events().size(), 2'501U);
+}
+
+TEST_F(Importing, APositionOfOtherRecordsOrAnotherServerIsRefused) {
+  const auto position = ::testing::TempDir() + "vestige-import-other";
+  const auto run = [&](const std::string& content) {
+    surroundings_.errors.clear();
+    return run_import(
+        {.connection = server_.connection(), .format = "json", .resume = position, .paths = {file(content)}},
+        surroundings_);
+  };
+  std::remove(position.c_str());
+  ASSERT_EQ(run(R"({"a":1}{"a":2}{"a":3})"), exit_ok);
+  const auto requests = store_.requests();
+  EXPECT_EQ(run(R"({"a":1}{"a":4}{"a":3})"), exit_usage);
+  EXPECT_EQ(run(R"({"a":1}{"a":2})"), exit_usage);
+  EXPECT_EQ(store_.requests(), requests) << "nothing is sent";
+  store_.forget();
+  EXPECT_EQ(run(R"({"a":1}{"a":2}{"a":3}{"a":4})"), exit_usage);
+  EXPECT_NE(surroundings_.errors.find(position), std::string::npos) << surroundings_.errors;
+  ASSERT_TRUE(write_local(position, "{\"importPosition\":2}"));
+  EXPECT_EQ(run("{}"), exit_usage);
+}
+
+TEST(RequestLine, HoldsWhatTheRecordHas) {
+  EXPECT_EQ(request_line({.json = "{\"id\":1}", .record = "", .where = ""}, 0), "{\"id\":1}");
+  EXPECT_EQ(request_line({.json = "", .record = "{}", .where = ""}, 1), R"({"record":{},"occurrence":1})");
+  EXPECT_EQ(request_line({.json = "{\"a\":1}", .record = "\"x\"", .lossless = "[\"\"]", .where = ""}, 3),
+            R"({"record":"x","occurrence":3,"event":{"a":1},"lossless":[""]})");
+}
+
+TEST(Delimiter, IsOneCharacter) {
+  EXPECT_EQ(parse_delimiter(""), '\0');
+  EXPECT_EQ(parse_delimiter(";"), ';');
+  EXPECT_EQ(parse_delimiter("tab"), '\t');
+  for (const char* wrong : {"\"", ";;", " ", "\n", "é"}) EXPECT_FALSE(parse_delimiter(wrong)) << wrong;
+}
+
+TEST_F(Importing, ADryRunPrintsTheEventsAndAsksNoServer) {
+  const auto path = file("{\"eventName\":\"x\",\"user\":\"u\"}\n");
+  EXPECT_EQ(
+      run_import({.connection = {.url = "http://127.0.0.1:1", .key = "k"}, .dry_run = true, .paths = {path}},
+                 surroundings_),
+      exit_ok)
+      << surroundings_.errors;
+  EXPECT_EQ(surroundings_.output,
+            "{\"kind\":\"data.change\",\"action\":\"x\",\"sourceType\":\"USER\",\"sourceId\":\"u\"}\n");
+  EXPECT_EQ(store_.requests(), 0U);
+}
+
+TEST_F(Importing, ReportsWhatWasMappedAndWhatWasNot) {
+  const auto path =
+      file(R"([{"eventName":"Create x","user":"u","more":1},{"eventName":"Frob","ip":"192.0.2.1"}])");
+  ASSERT_EQ(
+      run_import({.connection = server_.connection(), .format = "json", .paths = {path}}, surroundings_),
+      exit_ok)
+      << surroundings_.errors;
+  const auto told = output();
+  const auto mapped = told.root().find("mapped").at(0);
+  EXPECT_EQ(text_of(mapped, "mapping"), "guesses");
+  EXPECT_EQ(json::canonical(mapped.find("with")), R"({"action":2,"actor":1,"ip":1,"target":0,"time":0})");
+  EXPECT_EQ(json::canonical(mapped.find("onlyInOriginal")), R"(["/more"])");
+  EXPECT_EQ(json::canonical(mapped.find("unknownActions")), R"({"Frob":1})");
+  surroundings_.output.clear();
+  surroundings_.terminal = true;
+  ASSERT_EQ(
+      run_import({.connection = server_.connection(), .format = "json", .paths = {path}}, surroundings_),
+      exit_ok);
+  for (const char* piece : {"2 duplicates", "guesses", "100%", "50%", "/more", "Frob (1)"})
+    EXPECT_NE(surroundings_.output.find(piece), std::string::npos) << piece << "\n" << surroundings_.output;
+}
+
+TEST_F(Importing, AWrongMappingFileIsAUsageErrorBeforeAnythingIsSent) {
+  const auto path = file("{}");
+  const auto mapping = ::testing::TempDir() + "vestige-mapping.toml";
+  ASSERT_TRUE(write_local(mapping, "actoin = \"/a\"\n"));
+  for (const auto& wrong : {mapping, std::string("/nowhere.toml")}) {
+    surroundings_.errors.clear();
+    EXPECT_EQ(
+        run_import({.connection = server_.connection(), .mapping = wrong, .paths = {path}}, surroundings_),
+        exit_usage);
+    EXPECT_NE(surroundings_.errors.find(wrong), std::string::npos) << surroundings_.errors;
+  }
+  EXPECT_EQ(store_.requests(), 0U);
 }
 
 TEST(ProblemOfBatch, FindsItsEvent) {

@@ -14,7 +14,7 @@
 #include "base/time_text.h"
 #include "cli/import/internal/event_text.h"
 #include "cli/import/internal/readers.h"
-#include "crypto/digest.h"
+#include "json/json.h"
 #include "platform/process.h"
 
 namespace vestige::cli::importing {
@@ -105,62 +105,59 @@ void write_changes(EventWriter& event, const Record& record) {
   }
 }
 
-class DpkgReader final : public Reader {
+class DpkgReader final : public MemberReader {
  public:
-  DpkgReader(LineInput input, LineOccurrences* occurrences)
-      : input_(std::move(input)), occurrences_(occurrences == nullptr ? own_occurrences_ : *occurrences) {}
+  DpkgReader(platform::ByteStream& stream, std::string name)
+      : name_(std::move(name)), lines_(stream, name_) {}
 
   Result<std::optional<ImportedEvent>> next() override {
     for (;;) {
-      VESTIGE_TRY(const auto line, input_.lines->next());
+      VESTIGE_TRY(const auto line, lines_.next());
       if (!line) return std::nullopt;
       if (line->empty()) continue;
       ++records_;
-      return ImportedEvent{.json = event_of(*line),
-                           .where = fmt::format("line {}", input_.lines->line_number())};
+      return event_of(*line);
     }
   }
-  std::optional<double> progress() const override { return input_.source->progress(); }
-  Format format() const override { return Format::dpkg; }
-  std::uint64_t records() const override { return records_; }
 
   std::vector<std::string> notices() const override {
     if (unrecognised_ == 0) return {};
     return {fmt::format(
         "{} of the {} lines of {} have a form that dpkg does not write (the first is line {}); they are "
         "imported with the action UNRECOGNISED and their whole text",
-        unrecognised_, records_, input_.name, first_unrecognised_)};
+        unrecognised_, records_, name_, first_unrecognised_)};
   }
 
  private:
-  std::string event_of(std::string_view line) {
-    const auto occurrence = fmt::format("\n{}", occurrences_.count(line));
+  // The record is the line as a JSON string.
+  ImportedEvent event_of(std::string_view line) {
     // No cut: a line of line_bytes_max bytes has at most six times as many when quoted.
     const auto cleaned = clean(line, 8 * line_bytes_max);
     const auto record = parse(cleaned.text);
     EventWriter event;
     event.begin_object();
-    event.text("id", id_from({view("vestige-import dpkg\n"), view(line), view(occurrence)}));
     if (record.time) event.text("time", format_time(*record.time));
     event.text("kind", "data.change")
-        .text("action", record.verb != nullptr ? record.verb->action : "UNRECOGNISED");
+        .text("action", record.verb != nullptr ? record.verb->action : unrecognised_action);
     event.text("sourceType", "SYSTEM").text("sourceId", "dpkg");
     if (record.verb != nullptr) {
       write_target(event, record);
       write_changes(event, record);
     } else if (unrecognised_++ == 0) {
-      first_unrecognised_ = input_.lines->line_number();
+      first_unrecognised_ = lines_.line_number();
     }
-    event.begin_object("detail").text("line", cleaned.text);
+    event.begin_object("detail");
     if (record.verb != nullptr) event.text("verb", record.verb->name);
     if (cleaned.replaced) event.truth("notUtf8", true);
     event.end_object().end_object();
-    return event.take();
+    ImportedEvent made{
+        .json = event.take(), .record = {}, .where = fmt::format("line {}", lines_.line_number())};
+    json::append_quoted(made.record, cleaned.text);
+    return made;
   }
 
-  LineInput input_;
-  LineOccurrences own_occurrences_;
-  LineOccurrences& occurrences_;
+  const std::string name_;
+  LineReader lines_;
   std::uint64_t records_ = 0;
   std::uint64_t unrecognised_ = 0;
   std::uint64_t first_unrecognised_ = 0;
@@ -168,21 +165,14 @@ class DpkgReader final : public Reader {
 
 }  // namespace
 
-std::uint64_t LineOccurrences::count(std::string_view line) {
-  const auto digest = crypto::sha256(view(line));
-  Block16 first;
-  std::copy_n(digest.begin(), first.size(), first.begin());
-  return ++counts_[first];
-}
-
 bool looks_like_dpkg(std::string_view line) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   return line.size() > stamp_bytes + 1 && platform::local_time(line.substr(0, stamp_bytes)) &&
          line[stamp_bytes] == ' ' && letter(line[stamp_bytes + 1]);
 }
 
-std::unique_ptr<Reader> make_dpkg_reader(LineInput input, LineOccurrences* occurrences) {
-  return std::make_unique<DpkgReader>(std::move(input), occurrences);
+std::unique_ptr<MemberReader> make_dpkg_reader(platform::ByteStream& stream, std::string name) {
+  return std::make_unique<DpkgReader>(stream, std::move(name));
 }
 
 }  // namespace vestige::cli::importing

@@ -260,12 +260,13 @@ class GitReader final : public Reader {
       event.add(*file);
     }
     ++records_;
-    return ImportedEvent{.json = event.finish(), .where = fmt::format("commit {}", header->hash.text)};
+    return ImportedEvent{
+        .json = event.finish(), .record = {}, .where = fmt::format("commit {}", header->hash.text)};
   }
   std::optional<double> progress() const override {
     return commits_ == 0 ? 1.0 : static_cast<double>(records_) / static_cast<double>(commits_);
   }
-  Format format() const override { return Format::git; }
+  const std::string& format() const override { return format_; }
   std::uint64_t records() const override { return records_; }
   std::vector<std::string> notices() const override {
     if (!shallow_) return {};
@@ -277,6 +278,7 @@ class GitReader final : public Reader {
 
  private:
   std::optional<GitLog> log_;
+  const std::string format_ = "git";
   std::string repository_;
   std::uint64_t commits_;
   bool shallow_;
@@ -290,7 +292,7 @@ Status check_repository(const std::string& directory) {
   if (answer.status == 0) return {};
   return fail(ErrorKind::invalid,
               fmt::format("{} cannot be imported as a git repository: {}. Give a directory inside a "
-                          "repository, or a file in one of the formats ndjson and dpkg",
+                          "repository, or a file",
                           directory, clean(answer.text, name_bytes_max).text));
 }
 

@@ -100,35 +100,15 @@ Result<std::optional<std::string_view>> LineReader::next() {
       return refused;
     }
     if (complete || (ended_ && !unread.empty())) {
-      last_ = start_;
       start_ += std::min(size + 1, unread.size());
       ++line_number_;
-      return std::string_view(buffer_).substr(last_, size);
+      return unread.substr(0, size);
     }
     if (ended_) return std::nullopt;
     searched = unread.size();
     VESTIGE_TRY(const bool more, fill());
     ended_ = !more;
   }
-}
-
-Result<std::optional<std::string_view>> LineReader::peek_content() {
-  for (;;) {
-    VESTIGE_TRY(const auto line, next());
-    if (!line) return std::nullopt;
-    if (line->find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    start_ = last_;
-    --line_number_;
-    return line;
-  }
-}
-
-Result<LineInput> open_lines(const std::string& path) {
-  LineInput input{.name = shown_name(path), .source = {}, .stream = {}, .lines = {}};
-  VESTIGE_TRY(input.source, open_source(path));
-  VESTIGE_TRY(input.stream, decompressed(*input.source, input.name));
-  input.lines = std::make_unique<LineReader>(*input.stream, input.name);
-  return input;
 }
 
 }  // namespace vestige::cli::importing

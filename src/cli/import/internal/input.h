@@ -34,8 +34,6 @@ class LineReader {
   LineReader(platform::ByteStream& stream, std::string name);
   // Empty at the end. Valid until the next call.
   Result<std::optional<std::string_view>> next();
-  // The first line that has any content, to be given again by next(); empty lines before it are skipped.
-  Result<std::optional<std::string_view>> peek_content();
   std::uint64_t line_number() const { return line_number_; }  // of the last line given, from 1 on
 
  private:
@@ -45,18 +43,8 @@ class LineReader {
   std::string name_;
   std::string buffer_;
   std::size_t start_ = 0;  // where the bytes that were not given yet begin in buffer_
-  std::size_t last_ = 0;   // where the line given last begins
   bool ended_ = false;
   std::uint64_t line_number_ = 0;
 };
-
-// An opened input file with everything that its lines need.
-struct LineInput {
-  std::string name;
-  std::unique_ptr<Source> source;
-  std::unique_ptr<platform::ByteStream> stream;
-  std::unique_ptr<LineReader> lines;
-};
-Result<LineInput> open_lines(const std::string& path);
 
 }  // namespace vestige::cli::importing

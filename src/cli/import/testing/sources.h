@@ -2,6 +2,7 @@
 // a reader makes of them.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -42,14 +43,55 @@ class TemporaryDirectory {
 
 struct Reading {
   std::vector<ImportedEvent> events;
+  std::string format{};
   std::string error;  // empty at a good end
   std::vector<std::string> notices;
 };
 
-inline Reading read_all(Format format, const std::string& path, const ReaderOptions& options = {}) {
+// Gives the text in pieces of at most so many bytes.
+class PiecesStream final : public platform::ByteStream {
+ public:
+  PiecesStream(std::string_view text, std::size_t piece_bytes) : text_(text), piece_bytes_(piece_bytes) {}
+  Result<std::size_t> read(std::span<std::uint8_t> out) override {
+    const auto count = std::min({out.size(), text_.size(), piece_bytes_});
+    std::copy_n(text_.begin(), count, out.begin());
+    text_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t piece_bytes_;
+};
+
+// One member of a ustar archive, padded.
+inline std::string tar_member(std::string_view name, std::string_view content, char type) {
+  std::string header(512, '\0');
+  const auto put = [&](std::size_t offset, std::string_view text) {
+    header.replace(offset, text.size(), text);
+  };
+  put(0, name.substr(0, 100));
+  put(100, "0000644");
+  put(124, fmt::format("{:011o}", content.size()));
+  put(136, "00000000000");
+  header[156] = type;
+  put(257, "ustar");
+  put(263, "00");
+  put(148, "        ");
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  put(148, fmt::format("{:06o}", sum));
+  header[154] = '\0';
+  std::string member = header + std::string(content);
+  member.resize((member.size() + 511) / 512 * 512);
+  return member;
+}
+inline std::string tar_end() { return std::string(1'024, '\0'); }
+
+inline Reading read_all(std::string_view format, const std::string& path, const ReaderOptions& options = {}) {
   Reading reading;
   const auto reader = open_reader(format, path, options);
-  if (!reader) return {.events = {}, .error = reader.error().message, .notices = {}};
+  if (!reader) return {.events = {}, .format = {}, .error = reader.error().message, .notices = {}};
   double progress = 0;
   for (;;) {
     auto event = (*reader)->next();
@@ -69,12 +111,18 @@ inline Reading read_all(Format format, const std::string& path, const ReaderOpti
     EXPECT_EQ((*reader)->records(), reading.events.size());
   }
   reading.notices = (*reader)->notices();
+  reading.format = (*reader)->format();
   return reading;
 }
 
 inline std::vector<std::string> texts_of(const Reading& reading) {
   std::vector<std::string> texts;
   for (const auto& event : reading.events) texts.push_back(event.json);
+  return texts;
+}
+inline std::vector<std::string> records_of(const Reading& reading) {
+  std::vector<std::string> texts;
+  for (const auto& event : reading.events) texts.push_back(event.record);
   return texts;
 }
 
