@@ -269,6 +269,38 @@ TEST(Records, ComeBackWholeExceptForNumbersThatAreNamed) {
   }
 }
 
+// What a collector put around an event, in any of the ways that collectors have.
+TEST(Records, AreMappedByWhatStandsInsideOfThem) {
+  const TemporaryDirectory directory;
+  const std::string trail =
+      R"({"eventSource":"s3.amazonaws.com","eventName":"PutObject","userIdentity":{"arn":"arn:ana"}})";
+  const std::string pod = R"({"kind":"Event","verb":"create","auditID":"1","user":{"username":"ana"}})";
+  std::string quoted, quoted_pod;
+  json::append_quoted(quoted, trail);
+  json::append_quoted(quoted_pod, pod);
+  const struct {
+    std::string content, action, actor;
+  } cases[] = {
+      {"{\"log\":" + trail + ",\"other\":1}", "PutObject", "arn:ana"},
+      {"{\"source\":\"aws.s3\",\"detail-type\":\"x\",\"detail\":" + trail + "}", "PutObject", "arn:ana"},
+      {"{\"message\":" + quoted + "}", "PutObject", "arn:ana"},
+      {"{\"operationName\":\"x\",\"category\":\"kube-audit\",\"properties\":{\"log\":" + quoted_pod + "}}",
+       "create", "ana"},
+      {"{\"event\":{\"action\":\"did\",\"user\":\"ana\"}}", "did", "ana"},
+      {"{\"message\":\"{ no JSON\",\"action\":\"did\",\"user\":\"ana\"}", "did", "ana"},
+      {"RecordType,Operations,UserIds,AuditData\n1,x,y,\"{\"\"Operation\"\":\"\"Send\"\",\"\"UserId\"\":"
+       "\"\"ana\"\"}\"\n",
+       "Send", "ana"},
+      {"Operations,UserIds,AuditData\nSend,ana,{cut off\n", "Send", "ana"},
+  };
+  for (const auto& [content, action, actor] : cases) {
+    const auto reading = read_all("auto", directory.put("in", content));
+    ASSERT_EQ(reading.events.size(), 1U) << content << reading.error;
+    EXPECT_EQ(at(reading.events[0].json, "action"), "\"" + action + "\"") << content;
+    EXPECT_EQ(at(reading.events[0].json, "sourceId"), "\"" + actor + "\"") << content;
+  }
+}
+
 class InUtc : public ::testing::Test {
  protected:
   InUtc() { ::setenv("TZ", "UTC", 1); }

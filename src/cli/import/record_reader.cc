@@ -72,15 +72,21 @@ class Mapper {
     return {mapping != nullptr ? mapping : view.mapping, inner, view.outer.empty() ? first : view.outer};
   }
 
-  // Where the record itself names no action, one that stands in it may.
+  // The record or an object that stands in it, whichever says more; the record where both say as much.
   View guessed(const json::Value& record) const {
     const auto& guesses = catalogue_.guesses();
-    constexpr auto action = static_cast<std::size_t>(Reported::action);
-    if (guesses.map(record).has[action]) return {&guesses, record};
-    for (const auto name : wrapper_names)
-      if (const auto inner = record.find(name); inner.is_object() && guesses.map(inner).has[action])
-        return {&guesses, inner, name};
-    return {&guesses, record};
+    const auto told = [&](const json::Value& value) {
+      return std::ranges::count(guesses.map(value).has, true);
+    };
+    View best{&guesses, record};
+    auto most = told(record);
+    for (const auto name : wrapper_names) {
+      const auto inner = record.find(name);
+      const auto more = inner.is_object() ? told(inner) : 0;
+      if (more > most) best = {&guesses, inner, name};
+      most = std::max(most, more);
+    }
+    return best;
   }
 
   const Catalogue& catalogue_;
