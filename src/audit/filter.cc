@@ -175,11 +175,14 @@ Status take_paging(const json::Value& root, Search& search) {
   return {};
 }
 
+// Later pages may leave out what was counted with the first one.
+constexpr std::string_view beside_the_search[] = {"cursor", "facets", "histogram", "limit", "total"};
+
 Hash digest_of(const json::Value& root) {
   std::string text;
   for (std::size_t i = 0; i < root.size(); ++i) {
     const auto key = root.key_at(i);
-    if (key == "cursor" || key == "limit") continue;
+    if (std::ranges::find(beside_the_search, key) != std::end(beside_the_search)) continue;
     json::append_quoted(text, key);
     json::append_canonical(text, root.at(i));
   }

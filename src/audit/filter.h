@@ -27,7 +27,7 @@ struct Search {
   SearchOrder order = SearchOrder::descending;
   std::uint32_t limit = 0;
   std::string cursor;
-  Hash digest{};  // of everything but cursor and limit: a cursor belongs to one search
+  Hash digest{};  // of what is searched and the order: a cursor belongs to one search
 };
 
 // Views into `document` stay in the result. `now` is what "since:7d" of a query counts from. invalid with the

@@ -15,6 +15,7 @@ namespace vestige::cli {
 namespace {
 
 const std::string search_path = "/auditlog/events/v2";
+constexpr std::string_view tally_members[] = {"total", "facets", "histogram"};
 constexpr unsigned columns_for_id = 110;  // a terminal that has as many shows the ids as well
 
 std::unexpected<Error> usage(std::string message) { return fail(ErrorKind::invalid, std::move(message)); }
@@ -54,6 +55,9 @@ class JsonOutput {
   JsonOutput(bool lines, Surroundings& surroundings) : lines_(lines), surroundings_(surroundings) {}
 
   void add(const json::Value& answer) {
+    for (const std::string_view name : tally_members)
+      if (const auto member = answer.find(name); member.exists())
+        tally_ += fmt::format(",\"{}\":{}", name, json::canonical(member));
     const auto events = answer.find("events");
     for (std::size_t i = 0; i < events.size(); ++i) {
       std::string text;
@@ -67,8 +71,8 @@ class JsonOutput {
   }
   void end() {
     if (lines_) return;
-    surroundings_.print(
-        fmt::format("{}],\"cursor\":{},\"tree\":{}}}\n", began_ ? "\n" : "{\"events\":[", cursor_, tree_));
+    surroundings_.print(fmt::format("{}],\"cursor\":{}{},\"tree\":{}}}\n", began_ ? "\n" : "{\"events\":[",
+                                    cursor_, tally_, tree_));
   }
 
  private:
@@ -76,8 +80,36 @@ class JsonOutput {
   Surroundings& surroundings_;
   bool began_ = false;
   std::string cursor_ = "null";
+  std::string tally_;
   std::string tree_ = "null";
 };
+
+// What a search counted, for people.
+std::string tally_in_words(const json::Value& answer, unsigned width) {
+  std::string out;
+  if (const auto total = answer.find("total"); total.exists())
+    out += fmt::format("{} match.\n", json::canonical(total));
+  const auto facets = answer.find("facets");
+  for (std::size_t i = 0; i < facets.size(); ++i) {
+    const auto facet = facets.at(i);
+    std::vector<std::vector<std::string>> rows;
+    const auto values = facet.find("values");
+    for (std::size_t j = 0; j < values.size(); ++j)
+      rows.push_back({text_of(values.at(j), "value"), text_of(values.at(j), "count")});
+    out += "\n" + render_table({{escaped(text_of(facet, "field"))}, {"EVENTS"}}, rows, width);
+    out += fmt::format("{} values; {} events without one{}.\n", text_of(facet, "distinct"),
+                       text_of(facet, "missing"),
+                       text_of(facet, "uncounted") == "0"
+                           ? ""
+                           : fmt::format("; {} more were not counted singly", text_of(facet, "uncounted")));
+  }
+  const auto counts = answer.find("histogram").find("counts");
+  if (!counts.exists()) return out;
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    rows.push_back({text_of(counts.at(i), "from"), text_of(counts.at(i), "count")});
+  return out + "\n" + render_table({{"FROM", false}, {"EVENTS"}}, rows, width);
+}
 
 class TableOutput {
  public:
@@ -100,11 +132,13 @@ class TableOutput {
     more_ = answer.find("cursor").is_string();
     const auto tree = answer.find("tree");
     size_ = text_of(tree, "size");
+    tally_ += tally_in_words(answer, surroundings_.columns());
   }
   void end() {
     surroundings_.print(fmt::format("{} event{}{}, out of a trail of {} entries.\n", shown_,
                                     shown_ == 1 ? "" : "s",
                                     more_ ? "; there are more (--limit N, or --all)" : "", escaped(size_)));
+    surroundings_.print(tally_);
   }
 
  private:
@@ -112,6 +146,7 @@ class TableOutput {
   std::uint64_t shown_ = 0;
   bool more_ = false;
   std::string size_ = "0";
+  std::string tally_;
 };
 
 }  // namespace
@@ -120,16 +155,20 @@ Status check_query(const QueryArguments& arguments) {
   const std::string* const texts[] = {&arguments.id,          &arguments.source_id, &arguments.source_type,
                                       &arguments.action,      &arguments.target_id, &arguments.source_meta,
                                       &arguments.target_meta, &arguments.detail,    &arguments.kind,
-                                      &arguments.text,        &arguments.cursor};
+                                      &arguments.text,        &arguments.cursor,    &arguments.query,
+                                      &arguments.filter,      &arguments.subject,   &arguments.histogram};
   for (const auto* text : texts)
     if (!is_utf8(*text)) return usage("A filter is not valid UTF-8; check the locale of this terminal.");
   for (const auto& type : arguments.target_types)
     if (!is_utf8(type)) return usage("--target-type is not valid UTF-8; check the locale of this terminal.");
+  for (const auto& field : arguments.facets)
+    if (!is_utf8(field)) return usage("--facet is not valid UTF-8; check the locale of this terminal.");
   if (!arguments.id.empty() && !parse_uuid(arguments.id))
     return usage(fmt::format("--id takes a UUID, not \"{}\".", escaped(arguments.id)));
   VESTIGE_CHECKED(check_object("--source-meta", arguments.source_meta));
   VESTIGE_CHECKED(check_object("--target-meta", arguments.target_meta));
   VESTIGE_CHECKED(check_object("--detail", arguments.detail));
+  VESTIGE_CHECKED(check_object("--filter", arguments.filter));
   VESTIGE_CHECKED(check_time("--from", arguments.from));
   return check_time("--to", arguments.to);
 }
@@ -160,6 +199,18 @@ std::string query_body(const QueryArguments& arguments, std::uint64_t page_event
   object("detail", arguments.detail);
   text("kind", arguments.kind);
   text("text", arguments.text);
+  text("query", arguments.query);
+  text("subject", arguments.subject);
+  object("filter", arguments.filter);
+  // Counted once, with the first page.
+  if (cursor.empty()) {
+    if (arguments.total) body.boolean("total", true);
+    if (!arguments.histogram.empty())
+      body.raw("histogram", JsonObject().text("interval", arguments.histogram).str());
+    std::string facets;
+    for (const auto& field : arguments.facets) facets += (facets.empty() ? "[" : ",") + json_string(field);
+    if (!facets.empty()) body.raw("facets", facets + "]");
+  }
   text("order", arguments.order);
   body.number("limit", page_events);
   text("cursor", cursor);
@@ -226,6 +277,7 @@ int run_query(const QueryArguments& arguments, Surroundings& surroundings) {
 void declare_query(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<QueryArguments>();
   auto* command = app.add_subcommand("query", "Find events; the newest come first");
+  command->add_option("query", arguments->query, "what to find, in the search language")->type_name("QUERY");
   command->add_option("--id", arguments->id, "the event with this id")->type_name("UUID");
   command->add_option("--source-id", arguments->source_id, "who did it")->type_name("ID");
   command->add_option("--source-type", arguments->source_type, "what kind of actor that is")
@@ -246,7 +298,20 @@ void declare_query(CLI::App& app, Invocation& invocation) {
   command->add_option("--from", arguments->from, "at this time or later (RFC 3339)")->type_name("TIME");
   command->add_option("--to", arguments->to, "before this time (RFC 3339)")->type_name("TIME");
   command->add_option("--kind", arguments->kind, "of this kind, such as data.change")->type_name("KIND");
-  command->add_option("--text", arguments->text, "with all of these words")->type_name("WORDS");
+  command
+      ->add_option("--text", arguments->text,
+                   "with all of these words, \"phrases\", pre*, *mid*, and no -word")
+      ->type_name("WORDS");
+  command->add_option("--subject", arguments->subject, "about this person")->type_name("ID");
+  command->add_option("--filter", arguments->filter, "a filter tree (docs/query.md)")->type_name("JSON");
+  command->add_flag("--total", arguments->total, "count all that match");
+  command->add_option("--facet", arguments->facets, "count by the values of this field; may be repeated")
+      ->type_name("FIELD")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--histogram", arguments->histogram, "count by intervals of time, such as 15m, 1h or 1d")
+      ->type_name("INTERVAL");
   command->add_option("--order", arguments->order, "desc (newest first, the default) or asc")
       ->check(CLI::IsMember({"desc", "asc"}).description(""))
       ->type_name("ORDER");
@@ -262,7 +327,15 @@ void declare_query(CLI::App& app, Invocation& invocation) {
       "{\"events\":[...],\"cursor\":...,\"tree\":...},\n"
       "whose cursor is null when there is no more; with --all: one event a line (NDJSON).\n"
       "Exit code 1 where --id finds nothing, 0 where other filters find nothing.\n\n"
+      "The search language joins terms with blanks (and), OR, NOT and parentheses; a term is a word, a "
+      "\"phrase\", or\n"
+      "field:value, where a value may be pre*, >5, 1..9, 10.0.0.0/8 or *. Fields: actor, action, target, "
+      "type, kind,\n"
+      "subject, ip, since (7d, 2026-11-01), until, detail.x, changes.field, context.x. docs/query.md has all "
+      "of it.\n\n"
       "Examples:\n"
+      "  vestige query 'actor:u-7 action:UPDATED changes.field:phone since:7d'\n"
+      "  vestige query 'kind:data.change -action:CREATED' --total --facet action --histogram 1d --limit 1\n"
       "  vestige query --target-type ACCOUNT --target A-1 --limit 5\n"
       "  vestige query --from 2026-01-01T00:00:00Z --text \"limit raised\" --all > events.ndjson\n");
   command->callback([arguments, &invocation] {

@@ -26,6 +26,12 @@ struct QueryArguments {
   std::string to{};
   std::string kind{};
   std::string text{};
+  std::string query{};   // in the search language
+  std::string filter{};  // a JSON object
+  std::string subject{};
+  bool total = false;
+  std::vector<std::string> facets{};
+  std::string histogram{};
   std::string order{};
   std::string cursor{};
   std::uint64_t limit = 50;

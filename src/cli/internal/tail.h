@@ -15,6 +15,7 @@ struct TailArguments {
   std::uint64_t last = 10;              // so many of those that are there
   std::optional<std::uint64_t> from{};  // from this index on, instead of the last few
   std::uint64_t count = 0;              // end after so many; 0: follow
+  std::string query{};                  // only what it finds; empty: everything
 };
 
 inline constexpr std::chrono::milliseconds reconnect_pause_min{250};
