@@ -34,4 +34,9 @@ inline constexpr std::uint32_t facet_top_max = 1'000;
 inline constexpr std::size_t histogram_buckets_max = 10'000;
 inline constexpr std::size_t search_answer_bytes_max = 64 << 20;  // a page ends early past it, with a cursor
 
+// What a record, a state, a diff or a blame is folded from; past it the oldest by arrival are folded, and the
+// answer says so.
+inline constexpr std::size_t fold_entries_max = 10'000;
+inline constexpr std::size_t fold_bytes_max = 64 << 20;  // of those entries, as readers see them
+
 }  // namespace vestige::audit

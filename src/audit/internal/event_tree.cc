@@ -1,17 +1,12 @@
 #include "audit/internal/event_tree.h"
 
-#include <map>
 #include <optional>
 
+#include "audit/internal/tree_node.h"
 #include "json/json.h"
 
 namespace vestige::audit::internal {
 namespace {
-
-struct CanonicalLess {
-  using is_transparent = void;
-  bool operator()(std::string_view a, std::string_view b) const { return json::canonical_less(a, b); }
-};
 
 // Twice what an event may have: of values that are in the trail already nothing is refused here.
 constexpr std::uint32_t depth_max = 256;
@@ -39,79 +34,32 @@ std::optional<std::size_t> array_index(std::string_view token) {
   return value;
 }
 
+// The child that a token names, made where it is not there yet; null where there can be none.
+TreeNode* child_of(TreeNode& node, std::string_view token) {
+  if (node.form == TreeNode::Form::array) {
+    const auto index = array_index(token);
+    if (!index || *index > node.elements.size()) return nullptr;
+    if (*index == node.elements.size()) node.elements.emplace_back();
+    return &node.elements[*index];
+  }
+  if (node.form == TreeNode::Form::text) node.become("{}");
+  return &node.members[unescape(token)];
+}
+
 }  // namespace
 
-struct EventTree::Node {
-  enum class Form { text, object, array };
-  Form form = Form::text;
-  std::string text = "null";  // of Form::text
-  std::map<std::string, Node, CanonicalLess> members;
-  std::vector<Node> elements;
-
-  static Node of(const json::Value& value) {
-    Node node;
-    if (value.is_object()) {
-      node.form = Form::object;
-      for (std::size_t i = 0; i < value.size(); ++i)
-        node.members.emplace_hint(node.members.end(), value.key_at(i), of(value.at(i)));
-    } else if (value.is_array()) {
-      node.form = Form::array;
-      for (std::size_t i = 0; i < value.size(); ++i) node.elements.push_back(of(value.at(i)));
-    } else {
-      node.text = json::canonical(value);
-    }
-    return node;
-  }
-
-  void become(std::string_view value) {
-    *this = Node();
-    form = value == "{}" ? Form::object : value == "[]" ? Form::array : Form::text;
-    text = value;
-  }
-
-  void write(std::string& to) const {
-    if (form == Form::text) {
-      to.append(text);
-      return;
-    }
-    to.push_back(form == Form::object ? '{' : '[');
-    const auto start = to.size();
-    for (const auto& [name, member] : members) {
-      if (to.size() > start) to.push_back(',');
-      json::append_quoted(to, name);
-      to.push_back(':');
-      member.write(to);
-    }
-    for (const auto& element : elements) {
-      if (to.size() > start) to.push_back(',');
-      element.write(to);
-    }
-    to.push_back(form == Form::object ? '}' : ']');
-  }
-
-  // The child that a token names, made where it is not there yet; null where there can be none.
-  Node* child(std::string_view token) {
-    if (form == Form::array) {
-      const auto index = array_index(token);
-      if (!index || *index > elements.size()) return nullptr;
-      if (*index == elements.size()) elements.emplace_back();
-      return &elements[*index];
-    }
-    if (form == Form::text) become("{}");
-    return &members[unescape(token)];
-  }
-};
+struct EventTree::Node : TreeNode {};
 
 EventTree::EventTree() : root_(std::make_unique<Node>()) { root_->become("{}"); }
 EventTree::~EventTree() = default;
 
 Status EventTree::add_member(std::string_view name, std::string_view json, bool touched) {
-  Node node;
+  TreeNode node;
   if (touched) {
     json::Parser parser;
     json::Document document;
     VESTIGE_CHECKED(parser.parse(json, document, {.depth_max = depth_max, .bytes_max = 64 << 20}));
-    node = Node::of(document.root());
+    node = TreeNode::of(document.root());
   } else {
     node.text = json;
   }
@@ -120,13 +68,13 @@ Status EventTree::add_member(std::string_view name, std::string_view json, bool 
 }
 
 bool EventTree::put(const seal::Pair& pair) {
-  Node* at = root_.get();
+  TreeNode* at = root_.get();
   std::string_view path = pair.path;
   while (!path.empty()) {
     if (path.front() != '/') return false;
     path.remove_prefix(1);
     const auto slash = path.find('/');
-    at = at->child(path.substr(0, slash));
+    at = child_of(*at, path.substr(0, slash));
     if (at == nullptr) return false;
     path = slash == std::string_view::npos ? std::string_view() : path.substr(slash);
   }
