@@ -59,6 +59,12 @@ http::Response no_such(std::string_view what) {
       Error{.kind = ErrorKind::not_found, .message = fmt::format("there is no such {}", what)});
 }
 
+std::string quoted(std::string_view text) {
+  std::string out;
+  json::append_quoted(out, text);
+  return out;
+}
+
 // --------------------------------------------------------------------------------- authorisation
 
 std::optional<ApiKey> Api::Impl::caller_of(const http::Request& request) const {
@@ -110,6 +116,11 @@ void Api::Impl::add_routes(http::Router& router) {
   router.add("GET", "/api/events/{id}/sealed", needs(Scope::read, &Impl::get_sealed));
   router.add("GET", "/api/events/{id}/proof", needs(Scope::read, &Impl::get_proof));
   router.add("POST", "/auditlog/events/v2", needs(Scope::read, &Impl::post_search));
+  router.add("GET", "/api/records/{type}/{id}", needs(Scope::read, &Impl::get_record));
+  router.add("GET", "/api/entities/{type}/{id}/history", needs(Scope::read, &Impl::get_history));
+  router.add("GET", "/api/entities/{type}/{id}/state", needs(Scope::read, &Impl::get_state));
+  router.add("GET", "/api/entities/{type}/{id}/diff", needs(Scope::read, &Impl::get_diff));
+  router.add("GET", "/api/entities/{type}/{id}/blame", needs(Scope::read, &Impl::get_blame));
   router.add("POST", "/api/keys", needs(Scope::admin, &Impl::post_keys));
   router.add("GET", "/api/keys", needs(Scope::admin, &Impl::get_keys));
   router.add("DELETE", "/api/keys/{id}", needs(Scope::admin, &Impl::delete_key));

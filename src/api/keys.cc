@@ -10,12 +10,6 @@ std::string scopes_json(const Scopes& scopes) {
   return out + "]";
 }
 
-std::string quoted(std::string_view text) {
-  std::string out;
-  json::append_quoted(out, text);
-  return out;
-}
-
 // The members that describe a key, without braces.
 std::string key_json(const ApiKey& key) {
   return fmt::format("\"id\":\"{}\",\"name\":{},\"scopes\":{},\"createdAt\":\"{}\"", format_uuid(key.id),

@@ -2,7 +2,6 @@
 #include "base/encoding.h"
 
 namespace vestige::api {
-namespace {
 
 std::string answer_json(const audit::SearchAnswer& answer) {
   std::size_t bytes = 256;
@@ -20,8 +19,6 @@ std::string answer_json(const audit::SearchAnswer& answer) {
   out.append(fmt::format(",\"tree\":{{\"size\":{},\"root\":\"{}\"}}}}", answer.size, to_base64(answer.root)));
   return out;
 }
-
-}  // namespace
 
 void Api::Impl::post_search(const ApiKey& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();

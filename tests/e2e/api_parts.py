@@ -72,6 +72,8 @@ def misfits(schema, value, path=""):
                 found += misfits(schema["properties"][name], member, f"{path}/{name}")
             elif schema.get("additionalProperties", True) is False:
                 found.append(f"{path}/{name}: is not described")
+            elif isinstance(schema.get("additionalProperties"), dict):
+                found += misfits(schema["additionalProperties"], member, f"{path}/{name}")
     if isinstance(value, list):
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             found.append(f"{path}: {len(value)} elements")

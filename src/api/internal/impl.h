@@ -1,9 +1,11 @@
-// The handlers, by resource. One file each: events.cc, search.cc, keys.cc, tlog.cc, service.cc, streams.cc.
+// The handlers, by resource. One file each: events.cc, search.cc, records.cc, entities.cc, keys.cc, tlog.cc,
+// service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
 
 #include "api/api.h"
+#include "audit/gather.h"
 #include "base/mutex.h"
 #include "json/json.h"
 
@@ -52,6 +54,11 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_stream(const ApiKey& caller, http::Request request, http::Responder responder);
   void post_search(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_record(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_history(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_state(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_diff(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_blame(const ApiKey& caller, http::Request request, http::Responder responder);
   void post_keys(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_keys(const ApiKey& caller, http::Request request, http::Responder responder);
   void delete_key(const ApiKey& caller, http::Request request, http::Responder responder);
@@ -61,6 +68,13 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_health(http::Request request, http::Responder responder);
   void get_ready(http::Request request, http::Responder responder);
   void get_metrics(http::Request request, http::Responder responder);
+
+  // A page of what is wanted, with the request's order, limit and cursor; oldest first by default.
+  void answer_page(const ApiKey& caller, http::Request request, audit::Wanted wanted,
+                   http::Responder responder);
+  // What all entries wanted are folded into; 404 where there are none.
+  using Fold = std::function<Result<std::string>(const audit::Gathered&)>;
+  void answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fold, http::Responder responder);
 
   bool is_public_log(const http::Request& request) const;
   // Puts an act on record, then runs `act`, then answers.
@@ -80,5 +94,9 @@ http::Response text_response(std::string body, std::string cache_control);
 // The id captured by the route, or a 404: no other text names an event.
 std::optional<Uuid> captured_id(const http::Request& request);
 http::Response no_such(std::string_view what);
+// A page of a search as JSON.
+std::string answer_json(const audit::SearchAnswer& answer);
+// A JSON string.
+std::string quoted(std::string_view text);
 
 }  // namespace vestige::api

@@ -1,0 +1,131 @@
+#include "audit/entities.h"
+
+#include "api/internal/impl.h"
+#include "base/time_text.h"
+
+namespace vestige::api {
+namespace {
+
+struct Named {
+  std::string type;
+  std::string id;
+};
+
+Named entity_of(const http::Request& request) {
+  return {request.captures.at("type"), request.captures.at("id")};
+}
+
+audit::Wanted about(const Named& entity) {
+  audit::Wanted wanted;
+  wanted.raw("targetType", fmt::format("[{}]", quoted(entity.type))).text("targetId", entity.id);
+  return wanted;
+}
+
+// A time that a parameter has to name; empty where it is missing.
+Result<std::optional<UnixMs>> time_parameter(const http::Request& request, std::string_view name) {
+  const auto text = request.query_value(name);
+  if (!text) return std::optional<UnixMs>{};
+  if (const auto time = parse_time(*text)) return time;
+  return fail(ErrorKind::invalid,
+              fmt::format("the parameter {} must be an RFC 3339 date-time, such as 2026-11-25T14:40:11.213Z "
+                          "(a + in it is sent as %2B)",
+                          name));
+}
+
+Result<UnixMs> needed_time(const http::Request& request, std::string_view name) {
+  VESTIGE_TRY(const auto time, time_parameter(request, name));
+  if (time) return *time;
+  return fail(ErrorKind::invalid, fmt::format("the parameter {} is missing: the time to compare", name));
+}
+
+// order, limit and cursor of a page; what is wrong with them, the search says.
+Status take_paging(const http::Request& request, audit::Wanted& wanted) {
+  wanted.text("order", request.query_value("order").value_or("asc"));
+  if (const auto cursor = request.query_value("cursor")) wanted.text("cursor", *cursor);
+  const auto limit = request.query_value("limit");
+  if (!limit) return {};
+  if (limit->empty() || limit->size() > 9 || limit->find_first_not_of("0123456789") != std::string_view::npos)
+    return fail(ErrorKind::invalid, "the parameter limit must be a whole number from 1 on");
+  wanted.raw("limit", fmt::format("{}", std::stoul(std::string(*limit))));
+  return {};
+}
+
+// What a search says of a member of its body, said of the parameter that it was made from.
+Error of_parameter(Error error) {
+  if (!error.path.empty())
+    error.message = fmt::format("the parameter {}: {}", error.path.substr(1), error.message);
+  error.path.clear();
+  error.position.reset();
+  return error;
+}
+
+}  // namespace
+
+void Api::Impl::answer_page(const ApiKey& caller, http::Request request, audit::Wanted wanted,
+                            http::Responder responder) {
+  if (auto paging = take_paging(request, wanted); !paging)
+    return responder.respond(http::problem(paging.error()));
+  query(std::move(responder),
+        [self = shared_from_this(), wanted = std::move(wanted),
+         caller = format_uuid(caller.id)]() -> http::Response {
+          const auto page = audit::search_page(self->parts_.reader, wanted, caller);
+          return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
+        });
+}
+
+void Api::Impl::answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fold,
+                            http::Responder responder) {
+  query(std::move(responder),
+        [self = shared_from_this(), wanted = std::move(wanted), fold = std::move(fold),
+         caller = format_uuid(caller.id)]() -> http::Response {
+          const auto gathered = audit::gather(self->parts_.reader, wanted, {}, caller);
+          if (!gathered) return http::problem(gathered.error());
+          if (gathered->steps.empty())
+            return no_such("entity: no entry of the trail has this target type and id");
+          auto answer = fold(*gathered);
+          return answer ? json_response(200, *std::move(answer)) : http::problem(answer.error());
+        });
+}
+
+void Api::Impl::get_history(const ApiKey& caller, http::Request request, http::Responder responder) {
+  auto wanted = about(entity_of(request));
+  answer_page(caller, std::move(request), std::move(wanted), std::move(responder));
+}
+
+void Api::Impl::get_state(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto at = time_parameter(request, "at");
+  if (!at) return responder.respond(http::problem(at.error()));
+  const auto entity = entity_of(request);
+  answer_fold(
+      caller, about(entity),
+      [entity, at = *at](const audit::Gathered& gathered) {
+        return audit::fold_state({entity.type, entity.id}, gathered, at);
+      },
+      std::move(responder));
+}
+
+void Api::Impl::get_diff(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto from = needed_time(request, "from");
+  if (!from) return responder.respond(http::problem(from.error()));
+  const auto to = needed_time(request, "to");
+  if (!to) return responder.respond(http::problem(to.error()));
+  const auto entity = entity_of(request);
+  answer_fold(
+      caller, about(entity),
+      [entity, from = *from, to = *to](const audit::Gathered& gathered) {
+        return audit::fold_diff({entity.type, entity.id}, gathered, from, to);
+      },
+      std::move(responder));
+}
+
+void Api::Impl::get_blame(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto entity = entity_of(request);
+  answer_fold(
+      caller, about(entity),
+      [entity](const audit::Gathered& gathered) {
+        return audit::fold_blame({entity.type, entity.id}, gathered);
+      },
+      std::move(responder));
+}
+
+}  // namespace vestige::api

@@ -1,0 +1,38 @@
+#include "audit/records.h"
+
+#include "api/internal/impl.h"
+
+namespace vestige::api {
+namespace {
+
+http::Response no_such_type(std::string_view type) {
+  std::string names;
+  for (const auto& known : audit::record_types()) names.append(names.empty() ? "" : ", ").append(known.name);
+  return http::problem(
+      Error{.kind = ErrorKind::not_found,
+            .message = fmt::format("there is no record type \"{}\"; there are {}", type, names)});
+}
+
+}  // namespace
+
+void Api::Impl::get_record(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto& type_name = request.captures["type"];
+  const auto* type = audit::find_record_type(type_name);
+  if (type == nullptr) return responder.respond(no_such_type(type_name));
+  audit::Wanted wanted;
+  wanted.text("targetId", request.captures["id"]);
+  if (type->kinds.size() == 1) wanted.text("kind", type->kinds.front());
+  if (const auto target_type = request.query_value("targetType"))
+    wanted.raw("targetType", fmt::format("[{}]", quoted(*target_type)));
+  query(std::move(responder),
+        [self = shared_from_this(), type, wanted, id = request.captures["id"],
+         caller = format_uuid(caller.id)]() -> http::Response {
+          const auto gathered = audit::gather(self->parts_.reader, wanted, type->kinds, caller);
+          if (!gathered) return http::problem(gathered.error());
+          if (gathered->steps.empty()) return no_such(type->name);
+          auto record = audit::fold_record(*type, id, *gathered);
+          return record ? json_response(200, *std::move(record)) : http::problem(record.error());
+        });
+}
+
+}  // namespace vestige::api
