@@ -29,6 +29,8 @@ constexpr const char* footer =
     "  vestige serve --data ./var\n"
     "  vestige import --format dpkg /var/log/dpkg.log*\n"
     "  vestige query --target-type ACCOUNT --target A-1\n"
+    "  vestige record ticket T-1\n"
+    "  vestige history CONTACT c-1 --blame\n"
     "  vestige tail -n 20\n"
     "  vestige prove ID\n"
     "  vestige checkpoint\n"
@@ -44,6 +46,8 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_serve(app, invocation);
   declare_import(app, invocation);
   declare_query(app, invocation);
+  declare_record(app, invocation);
+  declare_history(app, invocation);
   declare_tail(app, invocation);
   declare_verify(app, invocation);
   declare_prove(app, invocation);

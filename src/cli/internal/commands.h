@@ -23,6 +23,8 @@ struct Invocation {
 void declare_serve(CLI::App& app, Invocation& invocation);
 void declare_import(CLI::App& app, Invocation& invocation);
 void declare_query(CLI::App& app, Invocation& invocation);
+void declare_record(CLI::App& app, Invocation& invocation);
+void declare_history(CLI::App& app, Invocation& invocation);
 void declare_tail(CLI::App& app, Invocation& invocation);
 void declare_verify(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);
