@@ -146,7 +146,7 @@ python() {
 quick_checks() {
   local name
   printf '%s\n' "--check=suite-self-test=tools/suite.py --self-test"
-  for name in edges banned sizes documents; do
+  for name in edges banned sizes documents requirements; do
     printf '%s\n' "--check=$name=tools/check_$name.py" "--check=$name-self-test=tools/check_$name.py --self-test"
   done
 }
