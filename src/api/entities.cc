@@ -68,7 +68,7 @@ void Api::Impl::answer_page(const ApiKey& caller, http::Request request, audit::
   query(std::move(responder),
         [self = shared_from_this(), wanted = std::move(wanted),
          caller = format_uuid(caller.id)]() -> http::Response {
-          const auto page = audit::search_page(self->parts_.reader, wanted, caller);
+          const auto page = audit::search_page(self->parts_.reader, {everything, caller}, wanted);
           return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
         });
 }
@@ -78,7 +78,7 @@ void Api::Impl::answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fol
   query(std::move(responder),
         [self = shared_from_this(), wanted = std::move(wanted), fold = std::move(fold),
          caller = format_uuid(caller.id)]() -> http::Response {
-          const auto gathered = audit::gather(self->parts_.reader, wanted, {}, caller);
+          const auto gathered = audit::gather(self->parts_.reader, {everything, caller}, wanted, {});
           if (!gathered) return http::problem(gathered.error());
           if (gathered->steps.empty())
             return no_such("entity: no entry of the trail has this target type and id");
@@ -89,6 +89,12 @@ void Api::Impl::answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fol
 
 void Api::Impl::get_history(const ApiKey& caller, http::Request request, http::Responder responder) {
   auto wanted = about(entity_of(request));
+  answer_page(caller, std::move(request), std::move(wanted), std::move(responder));
+}
+
+void Api::Impl::get_timeline(const ApiKey& caller, http::Request request, http::Responder responder) {
+  audit::Wanted wanted;
+  wanted.text("subject", request.captures["id"]);
   answer_page(caller, std::move(request), std::move(wanted), std::move(responder));
 }
 

@@ -27,7 +27,7 @@ void Api::Impl::get_record(const ApiKey& caller, http::Request request, http::Re
   query(std::move(responder),
         [self = shared_from_this(), type, wanted, id = request.captures["id"],
          caller = format_uuid(caller.id)]() -> http::Response {
-          const auto gathered = audit::gather(self->parts_.reader, wanted, type->kinds, caller);
+          const auto gathered = audit::gather(self->parts_.reader, {everything, caller}, wanted, type->kinds);
           if (!gathered) return http::problem(gathered.error());
           if (gathered->steps.empty()) return no_such(type->name);
           auto record = audit::fold_record(*type, id, *gathered);

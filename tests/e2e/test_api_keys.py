@@ -14,7 +14,7 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("GET", f"/api/events/{SOME_ID}/sealed"): "read", ("GET", f"/api/events/{SOME_ID}/proof"): "read",
          ("GET", "/api/records/ticket/T-1"): "read", ("GET", "/api/entities/CONTACT/c-1/history"): "read",
          ("GET", "/api/entities/CONTACT/c-1/state"): "read", ("GET", "/api/entities/CONTACT/c-1/diff"): "read",
-         ("GET", "/api/entities/CONTACT/c-1/blame"): "read",
+         ("GET", "/api/entities/CONTACT/c-1/blame"): "read", ("GET", "/api/subjects/c-1/timeline"): "read",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin"}
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/tlog/default/audit/checkpoint",
           "/tlog/default/audit/vkey", "/tlog/default/audit/tile/0/000.p/1")

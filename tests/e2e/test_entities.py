@@ -44,6 +44,40 @@ def test_history_gives_every_entry_once(context):
     assert ask(server, "GET", path_of("CONTACT", "nobody", "history")).json()["events"] == []
 
 
+def test_timeline_is_everything_about_one_person(context):
+    """Of every kind, in pages, with the person alone or among others; nothing of anybody else."""
+    server = context.server()
+    rng = random.Random(6)
+    kinds = ("data.change", "ticket", "order", "communication.email", "privacy.consent", "access.session")
+    expected = []
+    for _ in range(5):
+        batch = []
+        for _ in range(60):
+            people = rng.choice((None, "c/1 \u00e9", ["c/1 \u00e9"], ["p", "c/1 \u00e9"], "c/1", ["p", "q"]))
+            target = rng.choice(("c/1 \u00e9", "x"))  # being the target is not being the subject
+            batch.append({"kind": rng.choice(kinds), "action": "DID", "targetId": target, **({"subject": people} if people else {})})
+        answer = ask(server, "POST", "/api/events", batch).json()
+        expected += [receipt["id"] for receipt, sent in zip(answer["events"], batch) if "c/1 \u00e9" in sent.get("subject", []) and (
+            isinstance(sent["subject"], list) or sent["subject"] == "c/1 \u00e9")]
+        if rng.random() < 0.4:
+            server.stop()
+            server.start()
+    path = f"/api/subjects/{urllib.parse.quote('c/1 ' + chr(0xe9), safe='')}/timeline"
+    for order in ("asc", "desc"):
+        found, cursor = [], None
+        while True:
+            query = {"limit": 13, "order": order, **({"cursor": cursor} if cursor else {})}
+            page = ask(server, "GET", path + "?" + urllib.parse.urlencode(query)).json()
+            found += page["events"]
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        assert [entry["id"] for entry in found] == expected[::1 if order == "asc" else -1]
+        assert {entry["kind"] for entry in found} == set(kinds)
+    assert ask(server, "GET", "/api/subjects/nobody/timeline").json()["events"] == []
+    assert ask(server, "GET", path + "?limit=0").status == 400
+
+
 def test_state_diff_and_blame(context):
     server = context.server()
     sent = [change(1, {"phone": {"new": "1"}, "name": {"new": "Bo"}}), change(5, {"phone": {"old": "1", "new": "2"}}, "u-2"),

@@ -56,6 +56,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_search(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_record(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_history(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_timeline(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_state(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_diff(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_blame(const ApiKey& caller, http::Request request, http::Responder responder);
