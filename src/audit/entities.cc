@@ -30,11 +30,7 @@ Side side_of(const json::Value& event, const json::Value& change, std::size_t po
              std::string_view member, bool partial) {
   if (const auto value = change.find(member); value.exists())
     return {Side::Form::value, json::canonical(value)};
-  const auto sealed = event.find("sealed");
-  for (std::size_t i = 0; sealed.is_array() && i < sealed.size(); ++i)
-    if (const auto state = sealed.at(i).find("state");
-        state.is_string() && state.string() != name_of(SectionState::present))
-      return {Side::Form::erased};
+  if (has_erased_section(event)) return {Side::Form::erased};
   const auto discarded = event.find("discarded");
   const auto path = fmt::format("/changes/{}/{}", position, member);
   for (std::size_t i = 0; discarded.is_array() && i < discarded.size(); ++i)

@@ -97,14 +97,19 @@ std::vector<const Step*> in_order(const std::vector<Step>& steps) {
   return ordered;
 }
 
-bool is_erased(const json::Value& event) {
-  if (event.find("discarded").exists()) return true;
+bool has_erased_section(const json::Value& event) {
   const auto sealed = event.find("sealed");
   for (std::size_t i = 0; sealed.is_array() && i < sealed.size(); ++i) {
     const auto state = sealed.at(i).find("state");
-    if (state.is_string() && state.string() != name_of(SectionState::present)) return true;
+    if (state.is_string() && state.string() != name_of(SectionState::present) &&
+        state.string() != name_of(SectionState::closed))
+      return true;
   }
   return false;
+}
+
+bool is_erased(const json::Value& event) {
+  return event.find("discarded").exists() || has_erased_section(event);
 }
 
 void append_origin(std::string& to, const json::Value& event) {

@@ -64,6 +64,8 @@ class StepParser {
 // The steps by event time, then by index.
 std::vector<const Step*> in_order(const std::vector<Step>& steps);
 
+// Whether a section cannot be opened by anybody. One that the asker may not read is another thing.
+bool has_erased_section(const json::Value& event);
 // Whether a part of the event is gone: a section erased or out of retention, or values discarded on arrival.
 bool is_erased(const json::Value& event);
 
