@@ -90,7 +90,7 @@ std::string tally_in_words(const json::Value& answer, unsigned width) {
   if (const auto total = answer.find("total"); total.exists())
     out += fmt::format("{} match.\n", json::canonical(total));
   const auto facets = answer.find("facets");
-  for (std::size_t i = 0; i < facets.size(); ++i) {
+  for (std::size_t i = 0; facets.is_array() && i < facets.size(); ++i) {
     const auto facet = facets.at(i);
     std::vector<std::vector<std::string>> rows;
     const auto values = facet.find("values");
