@@ -70,6 +70,16 @@ Tree random_step(Random& random, const RecordType& type, const KindRegistry& kin
     if (random.chance(50)) detail.members.erase("modification_id");
     put("detail", std::move(detail));
   }
+  // The values that rules look for, more often than chance would have them.
+  if (const auto* detail = event.find("detail"); detail != nullptr && random.chance(60)) {
+    auto& members = event.members.at("detail").members;
+    const auto type_of_event =
+        Tree::text(random.pick<std::string>({"sent", "delivered", "opened", "bounced", "failed", "placed"}));
+    if (members.contains("event_type")) members["event_type"] = type_of_event;
+    if (members.contains("order_event")) members["order_event"].members["event_type"] = type_of_event;
+  }
+  if (random.chance(50)) put("subject", Tree::text(fmt::format("p-{}", 1 + random.below(2))));
+  if (random.chance(20)) event.members["subject"] = Tree::parse(R"(["p-2","p-1"])");
   if (kind == "data.change" && random.chance(60)) {
     auto changes = Tree::array();
     for (auto left = 1 + random.below(2); left > 0; --left)
