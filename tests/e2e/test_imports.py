@@ -165,6 +165,40 @@ def test_numbers_that_a_double_cannot_hold_become_strings_that_are_named(context
     assert imported(context, server, "in.json")["duplicates"] == 1
 
 
+NAMES = ("action", "eventName", "user", "actor", "userId", "target", "resource", "ip", "sourceIPAddress", "time", "timestamp",
+         "userAgent", "requestId", "session", "service", "detail", "event", "log", "message", "type", "id", "email", "kind")
+TEXTS = ("", "x", "\u0000", "\u202e \ud83d\ude00", "é" * 700, "x" * 3000, "192.0.2.1:80", "2026-01-01", "{\"action\":", "null", "/~1", " ")
+
+
+def odd_value(randomly, depth):
+    choice = randomly.randrange(8)
+    if choice < 3 or depth == 0:
+        return randomly.choice(TEXTS)
+    if choice == 3:
+        return randomly.choice((0, -1.5, 1764081611213, True, False, None))
+    if choice == 4:
+        return [odd_value(randomly, depth - 1) for _ in range(randomly.randrange(4))]
+    return odd_record(randomly, depth - 1)
+
+
+def odd_record(randomly, depth=4):
+    return {randomly.choice(NAMES): odd_value(randomly, depth) for _ in range(randomly.randrange(7))}
+
+
+def test_no_record_is_too_odd(context):
+    """Whatever a mapping makes of a record, the server takes it."""
+    server = context.server()
+    seed = random.randrange(1 << 32)
+    randomly = random.Random(seed)
+    records = [odd_record(randomly) for _ in range(1500)]
+    (context.folder / "odd.json").write_text("".join(json.dumps(record) + "\n" for record in records))
+    for form in ("json", "okta"):
+        done = imported(context, server, "odd.json", "--format", form)
+        assert (done["accepted"], done["complete"]) == (1500, True), (seed, done)
+    stored = [event for event in server.search_all(order="asc") if "original" in event.get("detail", {})][:1500]
+    assert [whole(event["detail"]["original"]) for event in stored] == [whole(record) for record in records], seed
+
+
 def test_an_unreadable_record_ends_the_import_and_is_named(context):
     server = context.server()
     (context.folder / "in.json").write_text('{"action":"a"}\n{"action":"b","x":"\\ud800"}\n{"action":"c"}\n')

@@ -13,7 +13,6 @@
 namespace vestige::cli::importing {
 namespace {
 
-using testing::at;
 using testing::PiecesStream;
 
 struct Read {

@@ -131,14 +131,12 @@ class Run {
   }
 
   void write_time() {
-    static const auto by_guess = TimeFormat::read("auto");
     for (const auto& candidate : rules_.time.candidates) {
       const auto found = candidate.path ? text_of(candidate.path->find(record_)) : std::nullopt;
       if (!found) continue;
       std::optional<UnixMs> time;
       for (const auto& format : rules_.time_formats)
         if (!time) time = format.parse(*found, rules_.time_offset_minutes);
-      if (rules_.time_formats.empty()) time = by_guess->parse(*found, rules_.time_offset_minutes);
       if (!time) continue;
       look_up(*candidate.path, record_);
       event_.text("time", format_time(*time));

@@ -183,14 +183,18 @@ Status read_inside(const json::Value& value, Rules& rules) {
   });
 }
 
+Status add_time_format(std::string_view text, Rules& rules) {
+  auto format = TimeFormat::read(text);
+  if (!format) return wrong("timeFormat", format.error().message);
+  rules.time_formats.push_back(*std::move(format));
+  return {};
+}
+
 Status read_times(const json::Value& value, Rules& rules) {
   rules.time_formats.clear();
   return each_of(value, [&](const json::Value& one) -> Status {
     VESTIGE_TRY(const auto text, text_at(one, "timeFormat"));
-    auto format = TimeFormat::read(text);
-    if (!format) return wrong("timeFormat", format.error().message);
-    rules.time_formats.push_back(*std::move(format));
-    return {};
+    return add_time_format(text, rules);
   });
 }
 
@@ -236,6 +240,7 @@ Status read_all(const json::Value& root, Rules& rules) {
       VESTIGE_CHECKED(read_member(key, root.at(i), rules));
     }
   }
+  if (rules.time_formats.empty()) VESTIGE_CHECKED(add_time_format("auto", rules));
   if (rules.detail.end() != std::ranges::find(rules.detail, "original", &Members::value_type::first))
     return wrong("detail.original", "is where the record goes; choose another name");
   return {};

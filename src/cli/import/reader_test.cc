@@ -17,7 +17,6 @@ namespace {
 
 using testing::at;
 using testing::read_all;
-using testing::Reading;
 using testing::records_of;
 using testing::tar_end;
 using testing::tar_member;
