@@ -9,6 +9,7 @@ import random
 import re
 import shlex
 import tarfile
+import tomllib
 
 import zstandard
 
@@ -163,6 +164,15 @@ def test_numbers_that_a_double_cannot_hold_become_strings_that_are_named(context
     assert event["detail"]["original"] == {"action": "a", "size": "9007199254740993", "list": [1, "1e400"]}, event
     assert event["lossless"] == ["/detail/original/list/1", "/detail/original/size"], event
     assert imported(context, server, "in.json")["duplicates"] == 1
+
+
+def test_every_kind_that_a_shipped_mapping_names_is_shipped(context):
+    shipped = {file.name.split(".v")[0] for file in (harness.ROOT / "schemas").glob("*.json")}
+    mappings = list((harness.ROOT / "src" / "cli" / "import" / "mappings").glob("*.toml"))
+    assert len(mappings) >= 15, mappings
+    for file in mappings:
+        named = set(tomllib.loads(file.read_text()).get("kinds", {}).values())
+        assert named and named <= shipped, (file.name, named - shipped)
 
 
 NAMES = ("action", "eventName", "user", "actor", "userId", "target", "resource", "ip", "sourceIPAddress", "time", "timestamp",

@@ -86,10 +86,12 @@ class Run {
  private:
   void set(Reported member, bool there) { result_.has[static_cast<std::size_t>(member)] = there; }
 
+  // Notes which member of the record was of use; not of an element of its list of changes.
   json::Value look_up(const Path& path, const json::Value& in) {
     std::string_view first;
     const auto value = path.find(in, &first);
-    if (value.exists() && !first.empty() && std::ranges::find(result_.used, first) == result_.used.end())
+    const bool of_record = in.position() == record_.position() && !first.empty();
+    if (value.exists() && of_record && std::ranges::find(result_.used, first) == result_.used.end())
       result_.used.push_back(first);
     return value;
   }
