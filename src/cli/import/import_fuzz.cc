@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/bytes.h"
 #include "cli/import/internal/readers.h"
 #include "json/json.h"
 
