@@ -302,7 +302,9 @@ def older_vault(copy):
     """The persons that were met since have no key, and nobody erased them."""
     rows = forging.Forger(copy.folder).rows
     copy.replace("vault/top", copy.made.older)
-    return Found(copy.names("seg")[0], next(index for index, row in enumerate(rows) if row.blobs), keyless=None)
+    first = next(index for index, row in enumerate(rows) if row.blobs)
+    segment = next(name for name in copy.names("seg") if first < int(name[-16:-4]))
+    return Found(segment, first, keyless=None)
 
 
 REPLACED = [

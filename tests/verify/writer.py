@@ -266,7 +266,7 @@ class Writer:
         return (bytes([number]) + sized(TENANT) + sized(name) + bytes([proofs]) + struct.pack("<Q", first)
                 + varint(len(roots)) + b"".join(roots) + varint(len(listed)) + b"".join(listed))
 
-    def log_file(self, generation, kind, sequence, previous, plains, clean):
+    def log_file(self, generation, kind, sequence, previous, plains, cut):
         """`plains`: (frame kind, bytes). Gives (next sequence, hash of the last frame)."""
         key = self.random.randbytes(32)
         head = (b"VSTGWAL1" + struct.pack("<HB5xQQQ", 1, kind, generation, sequence, PREALLOCATED) + self.data_id + bytes(8)
@@ -278,7 +278,7 @@ class Writer:
             previous, sequence = sha(front, payload), sequence + 1
             data += front + previous + payload
             data += bytes(-len(data) % 512)
-        self.files[f"wal/{generation:016x}.wal"] = data if clean else data.ljust(PREALLOCATED, b"\0")
+        self.files[f"wal/{generation:016x}.wal"] = data if cut else data.ljust(PREALLOCATED, b"\0")
         return sequence, previous
 
     def group(self, parts):
@@ -336,7 +336,7 @@ class Writer:
         half = len(groups) // 2
         mark = varint(2) + bytes([1]) + struct.pack("<Q", self.log_from) + bytes([2]) + struct.pack("<Q", 0) + b"\0"
         end = varint(2) + bytes([1]) + struct.pack("<Q", self.size) + bytes([2]) + struct.pack("<Q", len(log)) + b"\1"
-        place = self.log_file(7, 1, 40, bytes(32), [(2, mark)] + [(1, self.group(g)) for g in groups[:half]], False)
+        place = self.log_file(7, 1, 40, bytes(32), [(2, mark)] + [(1, self.group(g)) for g in groups[:half]], True)
         self.log_file(8, 0, *place, [(1, self.group(g)) for g in groups[half:]] + [(2, end)], True)
         payload = struct.pack("<qQ", EPOCH_MS, 7) + varint(2) + b"".join(listed) + varint(1) + bytes([1]) + sized("offset") \
             + struct.pack("<Q", 4)
