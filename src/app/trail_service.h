@@ -12,6 +12,7 @@
 #include "audit/ingest.h"
 #include "audit/location.h"
 #include "audit/reader.h"
+#include "audit/search/tokens.h"
 #include "platform/clock.h"
 #include "platform/entropy.h"
 #include "platform/files.h"
@@ -96,6 +97,7 @@ class TrailService {
   std::unique_ptr<audit::LocationDatabase> locations_;
   std::unique_ptr<Wrapper> wrapper_;
   std::unique_ptr<Barrier> barrier_;
+  audit::EntryTokeniser tokeniser_;
   std::unique_ptr<trail::Log> log_;
   trail::Stream* audit_ = nullptr;
   std::vector<StreamSigner> signers_;

@@ -4,6 +4,7 @@
 
 #include "audit/limits.h"
 #include "audit/search/plan.h"
+#include "audit/search/tokens.h"
 #include "base/encoding.h"
 #include "trail/format/members.h"
 #include "trail/format/note.h"
@@ -61,7 +62,8 @@ class Reader::Matching {
         search_(search),
         visibility_(visibility),
         snapshot_(snapshot),
-        bytes_(search.where) {}
+        bytes_(search.where),
+        rows_(row_test(search.where)) {}
 
   // Looks up whose sections a search for a subject concerns.
   Status prepare();
@@ -72,6 +74,8 @@ class Reader::Matching {
   json::Value event() const { return document_.root(); }
   const std::string& text() const { return text_; }
   const trail::Snapshot& snapshot() const { return snapshot_; }
+  // What pages and columns can tell; after prepare().
+  const trail::RowTest& rows() const { return rows_; }
 
  private:
   bool may_match(std::string_view entry) const;
@@ -81,6 +85,7 @@ class Reader::Matching {
   const Visibility& visibility_;
   const trail::Snapshot& snapshot_;
   const ByteTest bytes_;
+  trail::RowTest rows_;
   std::optional<std::vector<std::string>> subjects_;  // refs that must occur, as the entry writes them
   json::Parser parser_;
   json::Document document_;
@@ -98,6 +103,9 @@ Status Reader::Matching::prepare() {
       VESTIGE_TRY(const auto subject, reader_.vault_.look_up(reader_.stream_.tenant(), operand.text));
       if (subject.ref) subjects_->push_back(to_base64(*subject.ref));
     }
+    trail::RowTest::Tokens refs;
+    for (const auto& ref : *subjects_) refs.any_of.push_back(ref_token(ref));
+    rows_.tokens.push_back(std::move(refs));
   }
   return {};
 }
@@ -217,7 +225,7 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
   std::uint64_t last = 0;
   return matching.snapshot().scan(
       up ? start.next : 0, up ? start.size : start.next,
-      up ? trail::Snapshot::Order::ascending : trail::Snapshot::Order::descending, row_test(search.where),
+      up ? trail::Snapshot::Order::ascending : trail::Snapshot::Order::descending, matching.rows(),
       [&](const trail::ScannedRow& row) -> Result<bool> {
         VESTIGE_TRY(const bool matched, matching.take(row));
         if (!matched) return true;
@@ -235,7 +243,7 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
 
 Status Reader::count_all(const Search& search, Matching& matching, std::uint64_t size, SearchAnswer& answer) {
   Tally tally(search.tally);
-  VESTIGE_CHECKED(matching.snapshot().scan(0, size, trail::Snapshot::Order::ascending, row_test(search.where),
+  VESTIGE_CHECKED(matching.snapshot().scan(0, size, trail::Snapshot::Order::ascending, matching.rows(),
                                            [&](const trail::ScannedRow& row) -> Result<bool> {
                                              VESTIGE_TRY(const bool matched, matching.take(row));
                                              if (matched) VESTIGE_CHECKED(tally.add(matching.event()));
@@ -280,7 +288,7 @@ Result<FollowAnswer> Reader::follow(std::uint64_t from, std::uint32_t count, con
     return answer.items.size() < count && bytes < follow_bytes;
   };
   bool whole = true;
-  VESTIGE_CHECKED(snapshot.scan(answer.next, end, trail::Snapshot::Order::ascending, row_test(search.where),
+  VESTIGE_CHECKED(snapshot.scan(answer.next, end, trail::Snapshot::Order::ascending, matching.rows(),
                                 [&](const trail::ScannedRow& row) -> Result<bool> {
                                   VESTIGE_TRY(whole, visit(row));
                                   return whole;

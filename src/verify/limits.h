@@ -26,6 +26,7 @@ inline constexpr std::size_t api_keys_max = 10'000;
 inline constexpr std::size_t api_keys_bytes_max = 16 << 20;
 inline constexpr std::size_t vault_file_bytes_max = std::size_t{2}
                                                     << 30;  // a full erasure journal has 1.3 GB
+inline constexpr std::size_t sidecar_bytes_max = std::size_t{1} << 30;
 inline constexpr std::size_t root_key_text_max = 4'096;
 
 }  // namespace vestige::verify::limits

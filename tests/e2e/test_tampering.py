@@ -214,6 +214,9 @@ BYTES = [
     ("a leaf hash", leaf_byte),
     ("a tile root", byte_of(of_kind("hashes"), 64 + 32 * 4096 + 7)),
     ("a hash file's digest", byte_of(of_kind("hashes"), -3)),
+    ("a byte of a sidecar's header", byte_of(of_kind("pub"), 130)),
+    ("a byte of a sidecar's facts", byte_of(of_kind("pub"), 530)),
+    ("a byte of a sidecar's filter", byte_of(of_kind("pub"), -2000)),
     ("a byte of an id run", byte_of(of_kind("ids"), 64 + 12 * 77 + 3)),
     ("a byte of the checkpoint's text", byte_of(named(CHECKPOINT), 33)),
     ("a byte of the checkpoint's signature", byte_of(named(CHECKPOINT), -20)),
@@ -310,7 +313,8 @@ def older_vault(copy):
 REPLACED = [
     *[(f"{what} of another trail", foreign(*choice)) for what, *choice in (
         ("a segment", of_kind("seg")), ("a hash file", of_kind("hashes"), 0), ("an id run", of_kind("ids"), 0),
-        ("the checkpoint", named(CHECKPOINT)), ("the signer's state", named(STATE)), ("the log", Copy.log))],
+        ("a sidecar", of_kind("pub")), ("the checkpoint", named(CHECKPOINT)), ("the signer's state", named(STATE)),
+        ("the log", Copy.log))],
     ("the manifest of another trail", foreign_manifest),
     ("an older manifest", older_manifest),
     ("an older checkpoint", older(CHECKPOINT)),

@@ -7,6 +7,7 @@ from .entry import check_entry, check_salt
 from .merkle import EMPTY_ROOT, Tree, leaf_hash
 from .note import parse_checkpoint, parse_note, to_base64, verify_note
 from .reader import Damage, sha256, unreadable
+from .sidecar import Sidecar
 from .segment import PAGE_ROWS, HashFile, IdRun, Segment
 
 HASH_BYTES = 32
@@ -216,6 +217,17 @@ class Stream:
             self.report(path, damage)
         return None
 
+    def load_sidecar(self, listed):
+        path = f"{self.folder}/{listed.name('pub')}"
+        try:
+            Sidecar(self.shared.read(path), listed, self.data_id, self.shared.keys)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.report(path, unreadable(error))
+        except Damage as damage:
+            self.report(path, damage)
+
     def walk_segment(self, listed):
         segment = self.load(listed, "seg", lambda path: self.open_segment(path, listed))
         hashes = self.load(listed, "hashes", lambda path: HashFile(read_whole(path), listed))
@@ -224,6 +236,7 @@ class Stream:
         run = self.load(listed, "ids", lambda path: IdRun(read_whole(path), listed))
         if run and run.fault:
             self.report(f"{self.folder}/{listed.name('ids')}", run.fault)
+        self.load_sidecar(listed)
         fingerprints = {}  # by row, of the entries that could be read
         for chunk in segment.pages if segment else []:
             self.join_page(listed, hashes, chunk, self.read_rows(segment, chunk, fingerprints))

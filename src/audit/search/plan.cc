@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "audit/search/tokens.h"
+
 namespace vestige::audit {
 namespace {
 
@@ -76,6 +78,7 @@ std::vector<std::string> pieces(std::string_view pattern) {
 trail::RowTest row_test(const Condition& where) {
   trail::RowTest test;
   add_rows(where, test);
+  add_tokens(where, test.tokens);
   return test;
 }
 

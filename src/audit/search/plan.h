@@ -1,5 +1,5 @@
-// What can be told of a search before an entry is opened and parsed: from columns of its page, and from its
-// bytes. A row that passes may still not match; a row that matches always passes.
+// What can be told of a search before an entry is opened and parsed: from the index of its page, from
+// columns, and from its bytes. A row that passes may still not match; a row that matches always passes.
 #pragma once
 
 #include <string>

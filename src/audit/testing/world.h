@@ -10,6 +10,7 @@
 #include "audit/ingest.h"
 #include "audit/kinds.h"
 #include "audit/reader.h"
+#include "audit/search/tokens.h"
 #include "audit/testing/forgetful_vault.h"
 #include "platform/sim/sim_clock.h"
 #include "platform/sim/sim_files.h"
@@ -64,6 +65,7 @@ class World {
  private:
   class Barrier;
   trail::testing::TestWrapper wrapper_;
+  EntryTokeniser tokeniser_;
   std::unique_ptr<Barrier> barrier_;
   Key root_{};
 };

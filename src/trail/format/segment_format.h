@@ -16,7 +16,8 @@ inline constexpr std::size_t segment_header_bytes = 512;
 inline constexpr std::size_t chunk_row_bytes = 64;
 inline constexpr std::size_t segment_trailer_bytes = 96;
 
-enum class ChunkType : std::uint32_t { page = 1, sections = 2 };
+// facts and filter are those of sidecars.
+enum class ChunkType : std::uint32_t { page = 1, sections = 2, facts = 16, filter = 17 };
 
 struct SegmentHeader {
   Block16 file_id{};

@@ -42,7 +42,8 @@ struct LogParts {
   platform::Entropy& entropy;
   KeyWrapper& wrapper;
   CommitBarrier& barrier;
-  Schema schema;  // of new segments
+  Schema schema;                         // of new segments
+  const Tokeniser* tokeniser = nullptr;  // null: pages are not indexed, and searches read them all
 };
 
 struct RecoveryReport {

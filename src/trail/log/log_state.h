@@ -69,14 +69,23 @@ class Sealer {
  private:
   struct Open {
     std::unique_ptr<SegmentWriter> writer;
+    std::vector<std::shared_ptr<const PageFacts>> facts;  // of its pages, where they are indexed
+    std::size_t taken = 0;                                // pages whose run is in the stream
   };
   Status encode_block(Stream& stream, const HeadBlock& block);
-  Status close_segment(Stream& stream, SegmentWriter& writer);
+  std::shared_ptr<const PageRun> take_run(Open& open);
+  Status close_segment(Stream& stream, Open& open);
+  // The sidecar's index; the facts themselves where it could not be written.
+  std::shared_ptr<const PageIndex> index_segment(const Stream& stream, const SegmentRecord& record,
+                                                 std::span<const std::shared_ptr<const PageFacts>> facts);
+  // Builds one sidecar that is missing. False: there is none.
+  Result<bool> build_missing_sidecar();
   Status catch_up_manifest();
   bool wants_closing(const SegmentWriter& writer) const;
 
   LogState& state_;
   PageEncoder encoder_;
+  std::optional<PageFactsBuilder> facts_;
   std::map<std::uint8_t, Open> open_;
   bool manifest_behind_ = false;
   std::atomic<std::uint64_t> segments_sealed_{0};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "trail/format/sidecar_format.h"
 #include "trail/log/log_state.h"
 #include "trail/log/wal_reader.h"
 
@@ -137,7 +138,7 @@ Status Recovery::remove_unlisted(const Stream& stream) {
   const auto record = stream.record();
   VESTIGE_TRY(const auto entries, files_.list(stream.directory()));
   for (const auto& entry : entries)
-    for (const auto ending : {segment_ending, hashes_ending, ids_ending}) {
+    for (const auto ending : {segment_ending, hashes_ending, ids_ending, sidecar_ending}) {
       const auto range = parse_range_file_name(entry.name, ending);
       if (!range || std::ranges::any_of(record.segments, [&](const auto& segment) {
             return segment.first == range->first && segment.end == range->end;
@@ -156,7 +157,8 @@ Status Recovery::load_streams(const Manifest& manifest) {
     Stream& stream = *state_.streams.back();
     VESTIGE_CHECKED(remove_unfinished(stream.directory()));
     for (const auto& segment : record.segments)
-      VESTIGE_CHECKED(stream.load_segment(files_, state_.parts.wrapper, segment));
+      VESTIGE_CHECKED(
+          stream.load_segment(files_, state_.parts.wrapper, segment, state_.parts.tokeniser != nullptr));
     VESTIGE_CHECKED(stream.check_frontier(record, std::string(manifest_name)));
   }
   add_missing_streams();

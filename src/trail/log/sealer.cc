@@ -2,10 +2,13 @@
 
 #include "base/check.h"
 #include "trail/log/log_state.h"
+#include "trail/log/sidecar_file.h"
 
 namespace vestige::trail {
 
-Sealer::Sealer(LogState& state) : state_(state), encoder_(*state.schema) {}
+Sealer::Sealer(LogState& state) : state_(state), encoder_(*state.schema) {
+  if (state.parts.tokeniser != nullptr) facts_.emplace(*state.parts.tokeniser);
+}
 
 Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
   auto& open = open_[stream.number()];
@@ -42,9 +45,57 @@ Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
     Bytes sections;
     if (any_blob) encode_sections(blobs, sections);
     VESTIGE_CHECKED(writer.add_page(static_cast<std::uint32_t>(count), page, sections));
+    if (facts_) {
+      for (const auto& entry : entries) facts_->add(text(entry));
+      open.facts.push_back(std::make_shared<const PageFacts>(facts_->take(any_blob)));
+    }
     row += count;
   }
   return {};
+}
+
+std::shared_ptr<const PageRun> Sealer::take_run(Open& open) {
+  auto run = open.writer->take_run();
+  if (!facts_) return run;
+  const auto from = open.facts.begin() + static_cast<std::ptrdiff_t>(open.taken);
+  open.taken = open.facts.size();
+  return run->with_index(make_memory_index({from, open.facts.end()}));
+}
+
+std::shared_ptr<const PageIndex> Sealer::index_segment(
+    const Stream& stream, const SegmentRecord& record,
+    std::span<const std::shared_ptr<const PageFacts>> facts) {
+  auto& parts = state_.parts;
+  const auto written = write_sidecar({parts.files, parts.wrapper, parts.entropy, state_.data_id},
+                                     stream.directory(), record, facts);
+  if (written)
+    if (auto index = open_sidecar(parts.files, parts.wrapper, stream.directory(), record, facts.size()))
+      return *std::move(index);
+  // A full disk, most likely. Searches go on with what is in memory, and the next start builds the file.
+  return make_memory_index({facts.begin(), facts.end()});
+}
+
+Result<bool> Sealer::build_missing_sidecar() {
+  if (!facts_) return false;
+  for (auto& stream : state_.streams) {
+    const auto found = stream->unindexed();
+    if (!found) continue;
+    std::vector<std::shared_ptr<const PageFacts>> facts;
+    std::string entry;
+    for (std::size_t number = 0; number < found->run->pages(); ++number) {
+      VESTIGE_TRY(auto page, found->run->read_page(number));
+      VESTIGE_CHECKED(page.load_rest());
+      for (std::uint32_t row = 0; row < page.rows(); ++row) {
+        entry.clear();
+        page.append_entry(row, entry);
+        facts_->add(entry);
+      }
+      facts.push_back(std::make_shared<const PageFacts>(facts_->take(found->run->has_sections(number))));
+    }
+    stream->replace_run(found->run, found->run->with_index(index_segment(*stream, found->record, facts)));
+    return true;
+  }
+  return false;
 }
 
 bool Sealer::wants_closing(const SegmentWriter& writer) const {
@@ -52,12 +103,15 @@ bool Sealer::wants_closing(const SegmentWriter& writer) const {
          writer.bytes() >= state_.options.segment_bytes_max;
 }
 
-Status Sealer::close_segment(Stream& stream, SegmentWriter& writer) {
+Status Sealer::close_segment(Stream& stream, Open& open) {
+  auto& writer = *open.writer;
   const auto end = writer.first() + writer.rows();
   VESTIGE_TRY(auto input, stream.seal_input(end));
   VESTIGE_TRY(const auto record, writer.close(input.leaves, input.tile_roots, input.ids));
+  auto whole = writer.whole_run();
+  if (facts_) whole = whole->with_index(index_segment(stream, record, open.facts));
   VESTIGE_CHECKED(
-      stream.replace_runs(state_.parts.files, record, std::move(input.frontier), writer.whole_run()));
+      stream.replace_runs(state_.parts.files, record, std::move(input.frontier), std::move(whole)));
   open_.erase(stream.number());
   ++segments_sealed_;
   manifest_behind_ = true;
@@ -90,15 +144,15 @@ Result<bool> Sealer::step(bool everything) {
     const auto block = stream->sealable_block();
     // A full segment is closed before another block is begun.
     if (is_open && (wants_closing(*open->second.writer) || (everything && !block))) {
-      VESTIGE_CHECKED(close_segment(*stream, *open->second.writer));
+      VESTIGE_CHECKED(close_segment(*stream, open->second));
       return true;
     }
     if (!block) continue;
     VESTIGE_CHECKED(encode_block(*stream, *block));
-    stream->replace_block(block, open_[stream->number()].writer->take_run());
+    stream->replace_block(block, take_run(open_[stream->number()]));
     return true;
   }
-  return false;
+  return build_missing_sidecar();
 }
 
 }  // namespace vestige::trail

@@ -49,6 +49,12 @@ PageRun::PageRun(std::shared_ptr<platform::File> file, const Block16& file_id, c
   end_ = pages_.back().first + pages_.back().chunk.rows;
 }
 
+std::shared_ptr<const PageRun> PageRun::with_index(std::shared_ptr<const PageIndex> index) const {
+  auto indexed = std::make_shared<PageRun>(*this);
+  indexed->index_ = std::move(index);
+  return indexed;
+}
+
 std::size_t PageRun::page_of(std::uint64_t index) const {
   CHECK(index >= first_ && index < end_);
   const auto after = std::ranges::upper_bound(pages_, index, {}, &PagePlace::first);

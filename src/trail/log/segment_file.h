@@ -12,6 +12,7 @@
 #include "trail/format/manifest.h"
 #include "trail/format/segment_format.h"
 #include "trail/key_wrapper.h"
+#include "trail/log/page_index.h"
 
 namespace vestige::trail {
 
@@ -22,6 +23,10 @@ class PageRun {
   PageRun(std::shared_ptr<platform::File> file, const Block16& file_id, const Key& key,
           std::shared_ptr<const Schema> schema, std::uint64_t segment_first, std::span<const ChunkRow> chunks,
           std::uint32_t first_number);
+
+  // The same pages with what is known of them (null: nothing is).
+  std::shared_ptr<const PageRun> with_index(std::shared_ptr<const PageIndex> index) const;
+  const PageIndex* index() const { return index_.get(); }
 
   std::uint64_t first() const { return first_; }
   std::uint64_t end() const { return end_; }
@@ -56,6 +61,7 @@ class PageRun {
   std::uint64_t first_ = 0;
   std::uint64_t end_ = 0;
   std::vector<PagePlace> pages_;
+  std::shared_ptr<const PageIndex> index_;
 };
 
 // Builds one segment under the name "<first>.open". Not thread-safe. Nothing in it counts until close().

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "crypto/digest.h"
+#include "trail/log/sidecar_file.h"
 
 namespace vestige::trail {
 namespace {
@@ -232,9 +233,30 @@ Status Stream::replace_runs(platform::FileSystem& files, const SegmentRecord& re
 
 // --------------------------------------------------------------------------------------- recovery
 
+std::optional<Stream::Unindexed> Stream::unindexed() const {
+  Lock lock(mutex_);
+  for (const auto& segment : view_->segments)
+    for (const auto& run : view_->runs)
+      if (run->first() == segment->record.first && run->index() == nullptr)
+        return Unindexed{segment->record, run};
+  return std::nullopt;
+}
+
+void Stream::replace_run(const std::shared_ptr<const PageRun>& run, std::shared_ptr<const PageRun> indexed) {
+  Lock lock(mutex_);
+  auto next = std::make_shared<StreamView>(*view_);
+  std::ranges::replace(next->runs, run, std::move(indexed));
+  view_ = std::move(next);
+}
+
 Status Stream::load_segment(platform::FileSystem& files, const KeyWrapper& wrapper,
-                            const SegmentRecord& record) {
+                            const SegmentRecord& record, bool use_sidecar) {
   VESTIGE_TRY(auto run, open_segment(files, wrapper, directory(), full_name(), record));
+  if (use_sidecar) {
+    // One that is missing or damaged is built anew, so it is not what is wrong with a data directory.
+    if (auto index = open_sidecar(files, wrapper, directory(), record, run->pages()))
+      run = run->with_index(*std::move(index));
+  }
   VESTIGE_CHECKED(ids_.add_run(files, path_in(directory(), record, ids_ending), record));
   const auto path = path_in(directory(), record, hashes_ending);
   auto sealed = std::make_shared<SealedSegment>();
@@ -461,12 +483,14 @@ Status Snapshot::scan_run(const PageRun& run, std::uint64_t from, std::uint64_t 
                           const RowTest& test, const std::function<Result<bool>(const ScannedRow&)>& visit,
                           bool& more) const {
   const auto bound = bind(test, run.schema());
+  std::vector<bool> pages(run.pages(), true);
+  if (run.index() != nullptr) VESTIGE_CHECKED(run.index()->mark(test, pages));
   const bool up = order == Order::ascending;
   std::vector<bool> keep;
   std::string entry;
   for (std::size_t i = 0; i < run.pages() && more; ++i) {
     const auto number = up ? i : run.pages() - 1 - i;
-    if (run.page_end(number) <= from || run.page_first(number) >= to) continue;
+    if (!pages[number] || run.page_end(number) <= from || run.page_first(number) >= to) continue;
     VESTIGE_TRY(auto page, run.read_page(number));
     mark_rows(bound, test, page, run.has_sections(number), keep);
     std::optional<std::vector<std::vector<Bytes>>> sections;

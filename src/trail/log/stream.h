@@ -11,6 +11,7 @@
 #include "base/strong.h"
 #include "trail/format/manifest.h"
 #include "trail/log/id_index.h"
+#include "trail/log/page_index.h"
 #include "trail/log/segment_file.h"
 #include "trail/log/submission.h"
 #include "trail/merkle/merkle.h"
@@ -64,6 +65,11 @@ struct RowTest {
   std::string time_column;             // empty: no time test
   std::int64_t time_from = INT64_MIN;  // inclusive, ms
   std::int64_t time_to = INT64_MAX;    // exclusive
+  struct Tokens {
+    std::vector<Token> any_of;
+    bool may_be_sealed = false;  // a row without them passes when its page has sections
+  };
+  std::vector<Tokens> tokens;  // all of them; tell pages only, not rows
 };
 
 struct ScannedRow {
@@ -154,10 +160,20 @@ class Stream {
   Result<SealInput> seal_input(std::uint64_t end) const;
   Status replace_runs(platform::FileSystem& files, const SegmentRecord& record, std::vector<Hash> frontier,
                       std::shared_ptr<const PageRun> whole);
+  // A closed segment whose pages have no index.
+  struct Unindexed {
+    SegmentRecord record;
+    std::shared_ptr<const PageRun> run;
+  };
+  std::optional<Unindexed> unindexed() const;
+  // Puts a run of the same pages, which has one, in its place.
+  void replace_run(const std::shared_ptr<const PageRun>& run, std::shared_ptr<const PageRun> indexed);
 
   // --- recovery
   // Loads a sealed segment of the manifest, in order.
-  Status load_segment(platform::FileSystem& files, const KeyWrapper& wrapper, const SegmentRecord& record);
+  // With its sidecar, where a good one is there and `use_sidecar` is set.
+  Status load_segment(platform::FileSystem& files, const KeyWrapper& wrapper, const SegmentRecord& record,
+                      bool use_sidecar);
   // After the last: the tree must give the manifest's frontier.
   Status check_frontier(const StreamRecord& record, const std::string& manifest_file);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "trail/format/segment_format.h"
+#include "trail/format/sidecar_format.h"
 #include "verify/limits.h"
 
 namespace vestige::verify {
@@ -30,7 +31,8 @@ bool is_outside(std::string_view name) {
 }
 
 std::optional<trail::IndexRange> range_of(std::string_view name) {
-  for (const auto ending : {trail::segment_ending, trail::hashes_ending, trail::ids_ending})
+  for (const auto ending :
+       {trail::segment_ending, trail::hashes_ending, trail::ids_ending, trail::sidecar_ending})
     if (auto range = trail::parse_range_file_name(name, ending)) return range;
   return std::nullopt;
 }
@@ -107,7 +109,8 @@ void Census::count_stream(const trail::StreamRecord& stream) {
   const auto directory = stream_directory(stream);
   std::set<std::string> listed;
   for (const auto& record : stream.segments)
-    for (const auto ending : {trail::segment_ending, trail::hashes_ending, trail::ids_ending})
+    for (const auto ending :
+         {trail::segment_ending, trail::hashes_ending, trail::ids_ending, trail::sidecar_ending})
       listed.insert(trail::range_file_name(record.first, record.end, ending));
   for (const auto& name : names(scope.data, directory, {}, ""))
     if (!listed.contains(name)) count_stream_file(stream, directory, name);

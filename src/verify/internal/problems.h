@@ -18,6 +18,7 @@ enum class Part : std::uint8_t {
   segment,
   hashes,
   ids,
+  sidecar,
   wal,
   vault,
   api_keys,

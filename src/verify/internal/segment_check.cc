@@ -7,9 +7,11 @@
 #include "crypto/digest.h"
 #include "trail/format/page.h"
 #include "trail/format/segment_format.h"
+#include "trail/format/sidecar_format.h"
 #include "trail/merkle/merkle.h"
 #include "verify/internal/entry_check.h"
 #include "verify/internal/page_check.h"
+#include "verify/internal/sidecar_check.h"
 
 namespace vestige::verify {
 namespace {
@@ -267,6 +269,7 @@ void SegmentCheck::check_chunks() {
 SegmentOutcome SegmentCheck::run() {
   check_hash_file();
   check_id_run();
+  check_sidecar(scope_, path(trail::sidecar_ending), record_, out_.problems);
   if (open()) {
     open_header();
     check_chunks();
