@@ -106,6 +106,11 @@ void Api::Impl::query(http::Responder responder, std::function<http::Response()>
   parts_.queries.post([shared, answer = std::move(answer)] { shared->respond(answer()); });
 }
 
+void Api::Impl::act(http::Responder responder, std::function<http::Response()> answer) {
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.acts.post([shared, answer = std::move(answer)] { shared->respond(answer()); });
+}
+
 // ------------------------------------------------------------------------------------------ routes
 
 void Api::Impl::add_routes(http::Router& router) {
@@ -125,6 +130,10 @@ void Api::Impl::add_routes(http::Router& router) {
   router.add("POST", "/api/keys", needs(Scope::admin, &Impl::post_keys));
   router.add("GET", "/api/keys", needs(Scope::admin, &Impl::get_keys));
   router.add("DELETE", "/api/keys/{id}", needs(Scope::admin, &Impl::delete_key));
+  router.add("POST", "/api/subjects/erase", needs(Scope::admin, &Impl::post_erase));
+  router.add("POST", "/api/subjects/reauthorise", needs(Scope::admin, &Impl::post_reauthorise));
+  router.add("GET", "/api/subjects/{id}/keys", needs(Scope::admin, &Impl::get_subject_keys));
+  router.add("GET", "/api/erasures/{index}/certificate", needs(Scope::read, &Impl::get_certificate));
   router.add("GET", "/tlog/{tenant}/{stream}/checkpoint", open_to_all(&Impl::get_checkpoint));
   router.add("GET", "/tlog/{tenant}/{stream}/vkey", open_to_all(&Impl::get_verifier_key));
   router.add("GET", "/tlog/{tenant}/{stream}/tile/{path...}", open_to_all(&Impl::get_tile));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "api/api_keys.h"
+#include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/reader.h"
 #include "http/server.h"
@@ -27,12 +28,14 @@ inline constexpr std::size_t event_streams_max = 256;
 struct ApiParts {
   platform::EventLoop& loop;     // where answers are put together
   platform::EventLoop& queries;  // where searches run, so that they hold up nobody else
+  platform::EventLoop& acts;     // where erasures run, one after the other
   platform::Clock& clock;
   trail::Log& log;
   trail::Stream& stream;  // default/audit
   trail::Signer& signer;
   audit::Ingest& ingest;
   audit::Reader& reader;
+  audit::Erasures& erasures;
   ApiKeys& keys;
   std::function<http::ServerFigures()> http_figures;
   std::string version;

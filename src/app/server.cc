@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned loop_threads = 2;
 constexpr unsigned query_threads = 2;
+constexpr unsigned act_threads = 1;  // erasures: one at a time, and each may read the whole trail
 constexpr std::chrono::milliseconds housekeeping_period{500};
 constexpr std::string_view admin_key_name = "admin.key";
 
@@ -35,6 +36,7 @@ TrailServiceOptions service_options(const cli::ServeArguments& arguments) {
   options.trail.segment_bytes_max = arguments.segment_bytes_max;
   options.trail.page_cache_bytes_max = arguments.page_cache_bytes_max;
   options.trail.wal_file_bytes = std::min(options.trail.wal_file_bytes, arguments.wal_bytes_max / 4);
+  options.erasure.vault_backup_days = static_cast<std::uint32_t>(arguments.vault_backup_days);
   options.version = cli::version;
   return options;
 }
@@ -114,11 +116,12 @@ Status run(const cli::ServeArguments& arguments) {
 
   platform::EventLoop loop(loop_threads);
   platform::EventLoop queries(query_threads);
+  platform::EventLoop acts(act_threads);
   http::Router router;
   std::unique_ptr<http::Server> server;
-  api::Api api({loop, queries, clock, service->log(), service->audit_stream(), service->signer(),
-                service->ingest(), service->reader(), *keys, [&server] { return server->figures(); },
-                std::string(cli::version)});
+  api::Api api({loop, queries, acts, clock, service->log(), service->audit_stream(), service->signer(),
+                service->ingest(), service->reader(), service->erasures(), *keys,
+                [&server] { return server->figures(); }, std::string(cli::version)});
   api.add_routes(router);
   server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());
   if (auto started = server->start(); !started) {
@@ -129,11 +132,16 @@ Status run(const cli::ServeArguments& arguments) {
   queries.every(housekeeping_period, [&service] {
     if (auto kept = service->housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
   });
+  acts.every(housekeeping_period, [&service] {
+    if (auto finished = service->erasures().finish(); !finished)
+      spdlog::error("an erasure is not finished yet: {}", finished.error().message);
+  });
   // Before the first request is answered, so that whoever finds the server ready finds its address as well.
   const auto url = url_of(arguments, server->port());
   VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
   loop.start();
   queries.start();
+  acts.start();
   say_how_it_stands(*service, service->log(), service->audit_stream());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
                service->data().describe(std::string(admin_key_name)));
@@ -142,6 +150,7 @@ Status run(const cli::ServeArguments& arguments) {
   spdlog::info("stopping: no new requests, running ones are finished");
   api.close_streams();
   server->stop();
+  acts.stop();
   queries.stop();
   loop.stop();
   auto stopped = service->stop();

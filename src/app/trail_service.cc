@@ -135,14 +135,27 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   service->ingest_ = std::make_unique<audit::Ingest>(*service->log_, *service->audit_, *service->vault_,
                                                      *service->kinds_, clock, entropy, std::move(server));
   VESTIGE_CHECKED(service->ingest_->resume());
-  service->reader_ =
-      std::make_unique<audit::Reader>(*service->audit_, *service->vault_, *service->signers_.front().signer);
+  service->reader_ = std::make_unique<audit::Reader>(
+      *service->audit_, *service->vault_, *service->signers_.front().signer, &service->erasure_index_);
+  VESTIGE_CHECKED(service->open_erasures());
   service->segments_recorded_.assign(service->log_->streams().size(), 0);
   return service;
 }
 
+Status TrailService::open_erasures() {
+  erasures_ = std::make_unique<audit::Erasures>(
+      audit::ErasureParts{*log_, *audit_, signer(), *vault_, *ingest_, erasure_index_,
+                          [this](audit::Batch batch) { return append(std::move(batch)); }},
+      options_.erasure);
+  return erasures_->check(vault_files_->describe(std::string(vault::journal_name)));
+}
+
 Result<audit::BatchOutcome> TrailService::record(std::string_view event) {
   VESTIGE_TRY(auto batch, ingest_->prepare_system(event));
+  return append(std::move(batch));
+}
+
+Result<audit::BatchOutcome> TrailService::append(audit::Batch batch) {
   std::promise<Result<audit::BatchOutcome>> promise;
   auto outcome = promise.get_future();
   ingest_->submit(std::move(batch),
@@ -159,6 +172,7 @@ Status TrailService::start() {
       quoted(options_.server.node), quoted(options_.version), quoted(options_.server.node), recovery.created,
       recovery.clean, recovery.entries_replayed, recovery.bytes_copied);
   VESTIGE_CHECKED(record(event));
+  VESTIGE_CHECKED(erasures_->finish());
   return housekeep();
 }
 

@@ -1,14 +1,15 @@
 // The trail with everything it needs, assembled: directories, vault, log, signers, ingest, reader. Without
 // HTTP, so that benchmarks and tests use the very thing that the server serves.
 //
-// Order of start: lock, vault, recovery, signers checked, receivedAt resumed, threads. Order of stop: the
-// last entry, the last checkpoint, the clean end mark.
+// Order of start: lock, vault, recovery, signers checked, receivedAt resumed, the vault held against the
+// trail's erasures, threads. Order of stop: the last entry, the last checkpoint, the clean end mark.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/location.h"
 #include "audit/reader.h"
@@ -34,6 +35,7 @@ struct TrailServiceOptions {
   audit::ServerContext server;
   std::string location_database;  // empty: none
   trail::Options trail;
+  audit::ErasureOptions erasure;
   std::string version;
 };
 
@@ -45,7 +47,8 @@ class TrailService {
   TrailService(const TrailService&) = delete;
   TrailService& operator=(const TrailService&) = delete;
 
-  // Puts the start on record, and segments that a crash kept from being recorded.
+  // Finishes an erasure that was interrupted; puts the start on record, and segments that a crash kept from
+  // being recorded.
   Status start();
   // To be called about once a second: signs what is new, writes the checkpoint files, records segments that
   // were closed.
@@ -54,6 +57,7 @@ class TrailService {
 
   // Appends an entry of the server's own and waits until it is durable. Not on the committer.
   Result<audit::BatchOutcome> record(std::string_view event);
+  Result<audit::BatchOutcome> append(audit::Batch batch);
 
   platform::FileSystem& data() { return *data_; }
   vault::Vault& vault() { return *vault_; }
@@ -62,6 +66,7 @@ class TrailService {
   trail::Signer& signer() { return *signers_.front().signer; }
   audit::Ingest& ingest() { return *ingest_; }
   audit::Reader& reader() { return *reader_; }
+  audit::Erasures& erasures() { return *erasures_; }
   const vault::RootKey& root_key() const { return root_key_; }
   // Whether vault and signer lie below the data directory, where its backups would take them along.
   bool vault_beside_data() const { return vault_beside_data_; }
@@ -80,6 +85,7 @@ class TrailService {
   Status open_directories();
   Status open_log();
   Status open_signers();
+  Status open_erasures();
   Status record_segments(const trail::Stream& stream, std::size_t& recorded);
 
   const TrailServiceOptions options_;
@@ -102,7 +108,9 @@ class TrailService {
   trail::Stream* audit_ = nullptr;
   std::vector<StreamSigner> signers_;
   std::unique_ptr<audit::Ingest> ingest_;
+  audit::ErasureIndex erasure_index_;
   std::unique_ptr<audit::Reader> reader_;
+  std::unique_ptr<audit::Erasures> erasures_;
   std::vector<std::size_t> segments_recorded_;  // by stream
   bool stopped_ = false;
 };

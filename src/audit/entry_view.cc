@@ -83,6 +83,18 @@ const char* name_of(SectionState state) {
   return "unknown";
 }
 
+// The first of the erasures that took a key of the section.
+std::optional<std::uint64_t> Unsealer::erased_by(const seal::Reference& reference,
+                                                 const std::vector<std::optional<Key>>& keys) const {
+  std::optional<std::uint64_t> first;
+  for (std::size_t i = 0; erasures_ != nullptr && i < keys.size(); ++i) {
+    if (keys[i]) continue;
+    const auto outcome = erasures_->outcome_of(reference.refs[i]);
+    if (outcome && (!first || *outcome < *first)) first = outcome;
+  }
+  return first;
+}
+
 Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs) {
   OpenedSections opened;
   const auto sealed = member(entry, "sealed");
@@ -95,6 +107,7 @@ Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs
   for (std::size_t i = 0; i < stored.size(); ++i) {
     const auto& reference = opened.references[i];
     opened.states.push_back(SectionState::unknown);
+    opened.erased_by.emplace_back();
     opened.pairs.emplace_back();
     std::vector<std::optional<Key>> keys;
     for (const auto& ref : reference.refs) {
@@ -112,6 +125,7 @@ Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs
     } else if (pairs.error().kind == ErrorKind::not_found) {
       // The vault forgot the ref: that is what erasing does.
       opened.states.back() = SectionState::erased;
+      opened.erased_by.back() = erased_by(reference, keys);
     } else {
       return std::unexpected(std::move(pairs).error());
     }
@@ -154,7 +168,9 @@ void append_states(const OpenedSections& opened, std::string& to) {
     }
     to.append("],\"state\":\"");
     to.append(name_of(opened.states[i]));
-    to.append("\"}");
+    to.push_back('"');
+    if (opened.erased_by[i]) fmt::format_to(std::back_inserter(to), ",\"erasedBy\":{}", *opened.erased_by[i]);
+    to.push_back('}');
   }
   to.push_back(']');
 }

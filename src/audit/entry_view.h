@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/erasure_index.h"
 #include "base/strong.h"
 #include "base/uuid.h"
 #include "crypto/aead.h"
@@ -42,12 +43,15 @@ const char* name_of(SectionState state);
 struct OpenedSections {
   std::vector<seal::Reference> references;
   std::vector<SectionState> states;
-  std::vector<std::vector<seal::Pair>> pairs;  // empty where not present
+  std::vector<std::optional<std::uint64_t>> erased_by;  // the entry that tells of it, where one does
+  std::vector<std::vector<seal::Pair>> pairs;           // empty where not present
 };
 
 class Unsealer {
  public:
-  Unsealer(vault::Vault& vault, std::string stream) : vault_(vault), stream_(std::move(stream)) {}
+  // Without `erasures` nothing is said about who erased what.
+  Unsealer(vault::Vault& vault, std::string stream, const ErasureIndex* erasures = nullptr)
+      : vault_(vault), stream_(std::move(stream)), erasures_(erasures) {}
 
   using Blobs = std::function<Result<std::vector<Bytes>>()>;
   // Opens what can be opened. corrupt where a section that has its keys does not match. Thread-safe.
@@ -57,14 +61,18 @@ class Unsealer {
 
   // Appends the event as readers see it, a JSON object: the envelope with personal values in their places
   // (Personal::open) or without them, then "index" and "leaf"; bookkeeping members left out. `sealed` says
-  // the state of each section.
+  // the state of each section, and of an erased one the index of the entry that tells of the erasure.
   enum class Personal { open, closed };
   Status render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
                 Personal personal, std::string& to);
 
  private:
+  std::optional<std::uint64_t> erased_by(const seal::Reference& reference,
+                                         const std::vector<std::optional<Key>>& keys) const;
+
   vault::Vault& vault_;
   const std::string stream_;
+  const ErasureIndex* const erasures_;
 };
 
 }  // namespace vestige::audit

@@ -66,6 +66,7 @@ class Ingest::Placing final : public trail::Submission {
     char received[time_text_size];
     write_time(last, received);
     for (std::size_t i = 0; i < batch_.items.size(); ++i) add(placement, i, received);
+    if (batch_.placed) batch_.placed(placement, outcome_);
     return {};
   }
 

@@ -45,6 +45,8 @@ struct Batch {
   std::vector<Item> items;
   std::size_t bytes = 0;
   bool many = true;  // the request was a list: paths of errors start with the event's number
+  // Runs on the committer once all items have their places: for marks that commit with them.
+  std::function<void(trail::Placement&, const BatchOutcome&)> placed;
 };
 
 class Ingest {

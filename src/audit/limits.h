@@ -11,6 +11,7 @@ inline constexpr std::size_t batch_bytes_max = 16 << 20;
 inline constexpr std::size_t batch_events_max = 10'000;
 inline constexpr std::uint32_t event_depth_max = 64;
 inline constexpr std::size_t identifier_bytes_max = 1'024;  // sourceId, targetId, a subject
+inline constexpr std::size_t reason_bytes_max = 1'000;      // of an erasure
 inline constexpr std::size_t word_bytes_max = 256;          // kind, action, sourceType, targetType
 inline constexpr std::size_t subjects_max = 16;             // of one event
 inline constexpr std::size_t lossless_max = 1'000;

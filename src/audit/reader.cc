@@ -35,11 +35,12 @@ bool has_sections(std::string_view entry) {
 
 }  // namespace
 
-Reader::Reader(trail::Stream& stream, vault::Vault& vault, trail::Signer& signer)
+Reader::Reader(trail::Stream& stream, vault::Vault& vault, trail::Signer& signer,
+               const ErasureIndex* erasures)
     : stream_(stream),
       vault_(vault),
       signer_(signer),
-      unsealer_(vault, stream.full_name()),
+      unsealer_(vault, stream.full_name(), erasures),
       cursor_key_(vault.purpose_key("cursor", stream.tenant())) {}
 
 Result<Reader::Found> Reader::find(const trail::Snapshot& snapshot, const Uuid& id) {

@@ -36,7 +36,8 @@ struct FollowAnswer {
 
 class Reader {
  public:
-  Reader(trail::Stream& stream, vault::Vault& vault, trail::Signer& signer);
+  Reader(trail::Stream& stream, vault::Vault& vault, trail::Signer& signer,
+         const ErasureIndex* erasures = nullptr);
 
   // not_found where there is no such event, or none that the reader may see.
   Result<std::string> event(const Uuid& id, const Visibility& visibility);

@@ -251,12 +251,26 @@ TEST(Schema, CutAndGarbledTextsAreRefusedInOrder) {
 TEST(Kinds, EveryShippedSchemaCompiles) {
   const auto kinds = KindRegistry::with_shipped_kinds();
   ASSERT_TRUE(kinds) << kinds.error().message;
-  EXPECT_EQ((*kinds)->names(),
-            (std::vector<std::string>{
-                "access.security", "access.session", "communication.call", "communication.chat",
-                "communication.email", "communication.note", "communication.push", "communication.sms",
-                "data.access", "data.change", "order", "privacy.breach", "privacy.consent", "privacy.request",
-                "system.key", "system.segment", "system.server", "template", "ticket"}));
+  EXPECT_EQ((*kinds)->names(), (std::vector<std::string>{"access.security",
+                                                         "access.session",
+                                                         "communication.call",
+                                                         "communication.chat",
+                                                         "communication.email",
+                                                         "communication.note",
+                                                         "communication.push",
+                                                         "communication.sms",
+                                                         "data.access",
+                                                         "data.change",
+                                                         "order",
+                                                         "privacy.breach",
+                                                         "privacy.consent",
+                                                         "privacy.request",
+                                                         "system.erasure",
+                                                         "system.key",
+                                                         "system.segment",
+                                                         "system.server",
+                                                         "template",
+                                                         "ticket"}));
   EXPECT_EQ((*kinds)->find("data.change")->version, 2u);
 }
 

@@ -31,6 +31,9 @@ std::size_t quoted_bytes_max(std::string_view text) {
 struct Slot {
   std::vector<std::string_view> people;  // subject ids, in the event's order
   std::vector<seal::Pair> pairs;
+  // What was taken, each as a whole. Names below an annotated value are as personal as the value, so these,
+  // and no path below them, may be told of a person who is erased.
+  std::vector<std::string> taken;
   std::size_t bytes = room_for_mac_bytes;  // of the pairs as they will be written, at most
 
   bool has_room() const { return pairs.size() < seal::pairs_max && bytes <= seal::plain_bytes_max; }
@@ -45,7 +48,7 @@ struct Plan {
   int slot_for(std::vector<std::string_view> people) {
     for (std::size_t i = 0; i < slots.size(); ++i)
       if (slots[i].people == people) return static_cast<int>(i);
-    slots.push_back({std::move(people), {}});
+    slots.push_back({std::move(people), {}, {}});
     return static_cast<int>(slots.size()) - 1;
   }
   void set(Whose whose, int slot) { slot_of[static_cast<std::size_t>(whose)] = slot; }
@@ -56,6 +59,10 @@ struct Plan {
     auto& to = slots[static_cast<std::size_t>(slot)];
     to.bytes += quoted_bytes_max(path) + value.size() + pair_overhead_bytes;
     if (to.has_room()) to.pairs.push_back({std::string(path), std::move(value)});
+  }
+  void begin(int slot, std::string_view path) {
+    auto& to = slots[static_cast<std::size_t>(slot)];
+    if (to.has_room()) to.taken.emplace_back(path);
   }
   bool has_room(int slot) const { return slots[static_cast<std::size_t>(slot)].has_room(); }
 };
@@ -87,6 +94,7 @@ class Splitter {
     if (plan_.slots.empty()) node = nullptr;  // about nobody: all of it stays
     const Whose whose = node != nullptr && node->whose != Whose::nobody ? node->whose : inherited;
     if (const int slot = plan_.of(whose); slot != clear) {
+      plan_.begin(slot, path);
       take(value, path, slot);
       return false;
     }
@@ -106,6 +114,7 @@ class Splitter {
     if (const int slot = plan_.of(whose); slot != clear) {
       json::Parser parser;
       json::Document document;
+      plan_.begin(slot, path);
       if (parser.parse(json, document)) take(document.root(), path, slot);
       return false;
     }
@@ -318,15 +327,19 @@ class EntryWriter {
     if (id.empty() || std::ranges::find(event_.subjects, id) == event_.subjects.end()) return false;
     std::string json;
     json::append_quoted(json, id);
-    plan_.add(plan_.slot_for({id}), path, std::move(json));
+    const int slot = plan_.slot_for({id});
+    plan_.begin(slot, path);
+    plan_.add(slot, path, std::move(json));
     return true;
   }
   void seal_subjects() {
     for (std::size_t i = 0; i < event_.subjects.size(); ++i) {
       std::string json;
       json::append_quoted(json, event_.subjects[i]);
-      plan_.add(plan_.slot_for({event_.subjects[i]}),
-                event_.subjects.size() == 1 ? "/subject" : fmt::format("/subject/{}", i), std::move(json));
+      const int slot = plan_.slot_for({event_.subjects[i]});
+      const auto path = event_.subjects.size() == 1 ? std::string("/subject") : fmt::format("/subject/{}", i);
+      plan_.begin(slot, path);
+      plan_.add(slot, path, std::move(json));
     }
   }
 
@@ -440,7 +453,7 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
     if (slot.pairs.empty()) continue;
     VESTIGE_TRY(auto owners, owners_of(vault_, tenant_, slot, event.schema->shared_all));
     if (!owners) {
-      for (const auto& pair : slot.pairs) discarded.push_back(pair.path);
+      std::ranges::move(slot.taken, std::back_inserter(discarded));
       continue;
     }
     if (!retention) {

@@ -68,6 +68,9 @@ constexpr std::array keys{
                      mebi, gibi},
     ConfigurationKey{"page_cache_bytes_max", "SIZE", "memory for decrypted pages",
                      &ServeArguments::page_cache_bytes_max, 0, tebi},
+    ConfigurationKey{"vault_backup_days", "N",
+                     "how many days you keep a copy of the vault; certificates of erasure say it",
+                     &ServeArguments::vault_backup_days, 0, 36'500},
 };
 
 bool counts_bytes(const ConfigurationKey& key) { return key.name.find("bytes") != std::string_view::npos; }

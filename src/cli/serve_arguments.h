@@ -30,6 +30,7 @@ struct ServeArguments {
   std::uint64_t segment_rows_max = 524'288;
   std::uint64_t segment_bytes_max = std::uint64_t{64} << 20;
   std::uint64_t page_cache_bytes_max = std::uint64_t{32} << 20;
+  std::uint64_t vault_backup_days = 30;
 };
 
 }  // namespace vestige::cli

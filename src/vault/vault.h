@@ -28,6 +28,9 @@ Month month_of(UnixMs time);  // clamped to 1970-01 .. 7431-04
 using RetentionClass = Strong<struct RetentionClassTag, std::uint8_t>;
 inline constexpr RetentionClass standard_retention{0};
 
+// The erasure journal's name in the vault's directory, for messages about it.
+inline constexpr std::string_view journal_name = "erased";
+
 enum class SubjectState : std::uint8_t { never = 0, active = 1, erased = 2, reauthorised = 3 };
 
 // A person's key in one epoch. `ref` is random and says nothing about the person.

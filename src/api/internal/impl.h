@@ -1,5 +1,5 @@
-// The handlers, by resource. One file each: events.cc, search.cc, records.cc, entities.cc, keys.cc, tlog.cc,
-// service.cc, streams.cc.
+// The handlers, by resource. One file each: events.cc, search.cc, records.cc, entities.cc, keys.cc,
+// subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -45,6 +45,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::optional<ApiKey> caller_of(const http::Request& request) const;
   // Runs on a query thread.
   void query(http::Responder responder, std::function<http::Response()> answer);
+  // Runs where erasures do.
+  void act(http::Responder responder, std::function<http::Response()> answer);
 
   void post_events(const ApiKey& caller, http::Request request, http::Responder responder);
   void post_import(const ApiKey& caller, http::Request request, http::Responder responder);
@@ -63,6 +65,10 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_keys(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_keys(const ApiKey& caller, http::Request request, http::Responder responder);
   void delete_key(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_erase(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_reauthorise(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_subject_keys(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_certificate(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_checkpoint(http::Request request, http::Responder responder);
   void get_verifier_key(http::Request request, http::Responder responder);
   void get_tile(http::Request request, http::Responder responder);

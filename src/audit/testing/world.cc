@@ -78,7 +78,11 @@ void World::open() {
   ingest = std::make_unique<Ingest>(*log, stream(), *vault, *kinds, clock, entropy, server);
   const auto resumed = ingest->resume();
   ASSERT_TRUE(resumed) << resumed.error().message;
-  reader = std::make_unique<Reader>(stream(), *vault, *signer);
+  erasure_index = std::make_unique<ErasureIndex>();
+  reader = std::make_unique<Reader>(stream(), *vault, *signer, erasure_index.get());
+  erasures =
+      std::make_unique<Erasures>(ErasureParts{*log, stream(), *signer, *vault, *ingest, *erasure_index,
+                                              [this](Batch batch) { return append(std::move(batch)); }});
 }
 
 void World::close() {
@@ -86,6 +90,7 @@ void World::close() {
     const auto stopped = log->stop();
     EXPECT_TRUE(stopped) << stopped.error().message;
   }
+  erasures.reset();
   reader.reset();
   ingest.reset();
   signer.reset();
@@ -94,9 +99,10 @@ void World::close() {
   real_vault.reset();
 }
 
-void World::kill() {
+void World::crash(const platform::sim::CrashPolicy& policy) {
   // The disk's handles die first, so that what ends cleans nothing up.
-  disk.crash({.seed = 1, .keep_unsynced = true});
+  disk.crash(policy);
+  erasures.reset();
   reader.reset();
   ingest.reset();
   signer.reset();
@@ -121,12 +127,21 @@ void World::submit(const std::string& body, std::vector<Result<BatchOutcome>>& o
 Result<BatchOutcome> World::send(const std::string& body, BodyForm form) {
   request.received = clock.now();
   VESTIGE_TRY(auto batch, ingest->prepare(body, form, request));
+  return append(std::move(batch));
+}
+
+Result<BatchOutcome> World::append(Batch batch) {
   std::optional<Result<BatchOutcome>> settled;
   ingest->submit(std::move(batch), [&settled](Result<BatchOutcome> outcome) {
     EXPECT_FALSE(settled) << "settled twice";
     settled = std::move(outcome);
   });
-  commit();
+  while (!settled) {
+    const auto more = log->commit_once();
+    if (!more) return std::unexpected(more.error());
+    EXPECT_TRUE(*more || settled);
+    if (!*more) break;
+  }
   EXPECT_TRUE(settled);
   return *settled;
 }
@@ -152,7 +167,7 @@ std::string World::rendered(std::uint64_t index) {
   const auto record = snapshot.read(index);
   const auto leaf = snapshot.leaf(index);
   EXPECT_TRUE(record && leaf);
-  Unsealer unsealer(*vault, stream().full_name());
+  Unsealer unsealer(*vault, stream().full_name(), erasure_index.get());
   std::string out;
   const auto done = unsealer.render(
       record->entry, [&]() -> Result<std::vector<Bytes>> { return record->blobs; }, index, *leaf,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/kinds.h"
 #include "audit/reader.h"
@@ -32,14 +33,16 @@ class World {
   void open();
   // Ends in order; the disk stays.
   void close();
-  // Ends without a word, as kill -9 would.
-  void kill();
+  // Ends without a word, as kill -9 would, or as the power does.
+  void kill() { crash({.seed = 1, .keep_unsynced = true}); }
+  void crash(const platform::sim::CrashPolicy& policy);
 
   // prepare, submit, commit.
   Result<BatchOutcome> send(const std::string& body, BodyForm form = BodyForm::json);
   // The answer that is waited for where several were submitted; commit with commit().
   void submit(const std::string& body, std::vector<Result<BatchOutcome>>& outcomes);
   void commit();
+  Result<BatchOutcome> append(Batch batch);  // of the server's own: submit, commit
   void seal_everything();
 
   trail::Stream& stream() { return *log->stream("default", "audit"); }
@@ -61,6 +64,8 @@ class World {
   std::unique_ptr<trail::Signer> signer;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Reader> reader;
+  std::unique_ptr<ErasureIndex> erasure_index;
+  std::unique_ptr<Erasures> erasures;  // not checked yet: Erasures::check() and finish() are the test's
 
  private:
   class Barrier;

@@ -169,6 +169,14 @@ Result<std::string> Signer::sign(const Snapshot& snapshot) {
   return note_;
 }
 
+Result<std::string> Signer::sign_statement(std::string_view text) const {
+  if (parse_checkpoint(text))
+    return fail(ErrorKind::invalid, "a statement that reads as a checkpoint is not signed as anything else");
+  Note note{std::string(text), {}};
+  sign_note(note, origin_, key_);
+  return format_note(note);
+}
+
 std::string Signer::last_note() const {
   Lock lock(mutex_);
   return note_;

@@ -47,6 +47,10 @@ class Signer {
   // stream's entries below that size are durable.
   Result<std::string> sign(const Snapshot& snapshot);
 
+  // The text with the log's signature, as a note. invalid where it could be taken for a checkpoint: those are
+  // signed by sign() alone. `text` is a note's text: it ends with a newline.
+  Result<std::string> sign_statement(std::string_view text) const;
+
   // The last note, empty before the first.
   std::string last_note() const;
   std::uint64_t signed_size() const;

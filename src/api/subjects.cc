@@ -1,0 +1,106 @@
+#include <charconv>
+
+#include "api/internal/impl.h"
+#include "base/encoding.h"
+
+namespace vestige::api {
+namespace {
+
+std::unexpected<Error> refuse(std::string path, std::string what) {
+  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
+  error.path = std::move(path);
+  return std::unexpected(std::move(error));
+}
+
+// {"subject": id, "reason": text}, the second one optional.
+Result<audit::SubjectRequest> parse_subject_request(const http::Request& request, const ApiKey& caller) {
+  json::Parser parser;
+  json::Document document;
+  VESTIGE_CHECKED(parser.parse(request.body, document));
+  const auto root = document.root();
+  if (!root.is_object()) return refuse("", "a person is named by an object with \"subject\"");
+  for (std::size_t i = 0; i < root.size(); ++i)
+    if (root.key_at(i) != "subject" && root.key_at(i) != "reason") {
+      std::string path;
+      json::append_pointer(path, root.key_at(i));
+      return refuse(std::move(path), "only \"subject\" and \"reason\" are known here");
+    }
+  const auto subject = root.find("subject");
+  const auto reason = root.find("reason");
+  if (!subject.is_string())
+    return refuse("/subject", "must be a string: the person's id as it stands in events");
+  if (reason.exists() && !reason.is_null() && !reason.is_string())
+    return refuse("/reason", "must be a string");
+  return audit::SubjectRequest{.subject = std::string(subject.string()),
+                               .reason = reason.is_string() ? std::string(reason.string()) : "",
+                               .actor = format_uuid(caller.id)};
+}
+
+// curl -d names a form unless told otherwise; what follows is read as JSON all the same.
+std::optional<http::Response> wrong_type(const http::Request& request) {
+  const auto type = request.content_type();
+  if (type.empty() || type == "application/json" || type == "application/x-www-form-urlencoded")
+    return std::nullopt;
+  return http::problem(415, fmt::format("a person is named in application/json, not in {}", type));
+}
+
+http::Response keys_response(const Result<audit::SubjectKeys>& keys) {
+  if (!keys) return http::problem(keys.error());
+  auto body = fmt::format("{{\"state\":\"{}\",\"epoch\":{}", keys->state, keys->epoch);
+  if (keys->ref) body += fmt::format(",\"ref\":\"{}\"", to_base64(*keys->ref));
+  if (keys->intent) body += fmt::format(",\"intent\":{}", *keys->intent);
+  if (keys->outcome) body += fmt::format(",\"erasedBy\":{}", *keys->outcome);
+  return json_response(200, body + "}");
+}
+
+std::string certificate_path(std::uint64_t intent) {
+  return fmt::format("/api/erasures/{}/certificate", intent);
+}
+
+}  // namespace
+
+void Api::Impl::post_erase(const ApiKey& caller, http::Request request, http::Responder responder) {
+  if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
+  auto wanted = parse_subject_request(request, caller);
+  if (!wanted) return responder.respond(http::problem(wanted.error()));
+  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted)] {
+    const auto done = self->parts_.erasures.erase(wanted);
+    if (!done) return http::problem(done.error());
+    return json_response(
+        200, fmt::format(
+                 R"({{"certificate":{},"certificatePath":"{}","erasedBy":{},"intent":{},"state":"erased"}})",
+                 quoted(done->certificate), certificate_path(done->intent), done->outcome, done->intent));
+  });
+}
+
+void Api::Impl::post_reauthorise(const ApiKey& caller, http::Request request, http::Responder responder) {
+  if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
+  auto wanted = parse_subject_request(request, caller);
+  if (!wanted) return responder.respond(http::problem(wanted.error()));
+  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted)] {
+    return keys_response(self->parts_.erasures.reauthorise(wanted));
+  });
+}
+
+void Api::Impl::get_subject_keys(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto id = request.captures.find("id");
+  if (id == request.captures.end() || id->second.empty()) return responder.respond(no_such("person"));
+  query(std::move(responder), [self = shared_from_this(), subject = std::string(id->second)] {
+    return keys_response(self->parts_.erasures.keys(subject));
+  });
+}
+
+void Api::Impl::get_certificate(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto found = request.captures.find("index");
+  const std::string_view text = found == request.captures.end() ? std::string_view() : found->second;
+  std::uint64_t index = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size())
+    return responder.respond(no_such("erasure"));
+  act(std::move(responder), [self = shared_from_this(), index] {
+    auto done = self->parts_.erasures.certificate(index);
+    return done ? text_response(std::move(done->certificate), "") : http::problem(done.error());
+  });
+}
+
+}  // namespace vestige::api

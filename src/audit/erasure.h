@@ -1,0 +1,109 @@
+// Erasing persons, and re-authorising them. What an erasure is, step by step: docs/formats/erasure.md.
+//
+//   intent durable in the trail -> the person barred at admission -> key destroyed (vault) -> outcome durable
+//   in the trail -> certificate durable in the trail
+//
+// Whatever is interrupted after the first step is finished by resume(), finish() or the next call.
+//
+// Invariants:
+// 1. At most one intent has no outcome, and it is the last one: nothing is begun before it is finished.
+// 2. The mark "erasures" counts the outcomes; the vault's journal is never behind it.
+// 3. An outcome says that the key is gone, so it is written after the vault's erase() returned.
+// 4. The certificate is made once and kept as an entry; every later call gives its very bytes.
+//
+// Owner: app, one per stream that takes events. Thread-safe; one call at a time does something, the others
+// wait. Calls wait for the disk, and erase() reads the whole stream once, so they belong on a thread of their
+// own.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "audit/erasure_index.h"
+#include "audit/ingest.h"
+#include "base/mutex.h"
+#include "trail/log/log.h"
+#include "trail/log/signer.h"
+#include "vault/vault.h"
+
+namespace vestige::audit {
+
+struct ErasureOptions {
+  std::uint32_t vault_backup_days = 30;  // how long a copy of the vault may live
+};
+
+// `actor` is the API key that asks.
+struct SubjectRequest {
+  std::string subject;
+  std::string reason;  // may be empty
+  std::string actor;
+};
+
+struct CertifiedErasure {
+  std::uint64_t intent = 0;  // indexes of entries
+  std::uint64_t outcome = 0;
+  std::string certificate;  // a signed note
+};
+
+struct SubjectKeys {
+  std::string_view state;  // never, active, erased or reauthorised
+  std::uint32_t epoch = 0;
+  std::optional<Block16> ref;            // while there is a key
+  std::optional<std::uint64_t> intent;   // of the last erasure
+  std::optional<std::uint64_t> outcome;  // the same; absent where another copy of the trail has it
+};
+
+struct ErasureParts {
+  trail::Log& log;
+  trail::Stream& stream;
+  trail::Signer& signer;
+  vault::Vault& vault;
+  Ingest& ingest;
+  ErasureIndex& index;
+  // Submits a batch and waits until it is settled.
+  std::function<Result<BatchOutcome>(Batch)> append;
+};
+
+class Erasures {
+ public:
+  explicit Erasures(ErasureParts parts, ErasureOptions options = {});
+
+  // Before anything is served: conflict where the trail counts erasures that the vault's journal does not
+  // have, which is an older vault. `journal` is the journal's name, for the message. Fills the index.
+  Status check(const std::string& journal) EXCLUDES(mutex_);
+  // Finishes what was interrupted. After check(), with the log running.
+  Status finish() EXCLUDES(mutex_);
+
+  // Gives the certificate; for a person who is erased already, the one of then. A person who was never seen
+  // is erased like any other: it bars what would come.
+  Result<CertifiedErasure> erase(const SubjectRequest& request) EXCLUDES(mutex_);
+  // not_found where the entry is no intent of an erasure that is finished.
+  Result<CertifiedErasure> certificate(std::uint64_t intent) EXCLUDES(mutex_);
+  Result<SubjectKeys> keys(std::string_view subject);
+  // conflict where the person is not erased.
+  Result<SubjectKeys> reauthorise(const SubjectRequest& request) EXCLUDES(mutex_);
+
+ private:
+  struct Found {
+    std::uint64_t index;
+    std::string entry;
+  };
+  Uuid id_of(std::string_view step, std::uint64_t intent) const;
+  Result<std::optional<Found>> find(const Uuid& id) const;
+  Result<Acknowledged> append(const std::string& event, std::string_view mark) REQUIRES(mutex_);
+  Status finish_locked() REQUIRES(mutex_);
+  Result<CertifiedErasure> complete(std::uint64_t intent) REQUIRES(mutex_);
+  Result<std::uint64_t> destroy(std::uint64_t intent) REQUIRES(mutex_);
+  Result<std::string> certify(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
+  Result<std::string> make_certificate(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
+
+  const ErasureParts parts_;
+  const ErasureOptions options_;
+  const crypto::HmacKey id_key_;
+  Mutex mutex_;
+  std::optional<std::uint64_t> unfinished_ GUARDED_BY(mutex_);  // the intent
+};
+
+}  // namespace vestige::audit
