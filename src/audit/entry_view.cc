@@ -204,6 +204,7 @@ Status Unsealer::render(std::string_view entry, const Blobs& blobs, std::uint64_
   } else if (const auto sealed = member(entry, "sealed"); !sealed.empty()) {
     VESTIGE_TRY(opened.references, seal::parse_references(sealed));
     opened.states.assign(opened.references.size(), SectionState::closed);
+    opened.erased_by.resize(opened.references.size());
     opened.pairs.resize(opened.references.size());
   }
   if (!opened.references.empty()) {

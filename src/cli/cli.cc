@@ -35,7 +35,10 @@ constexpr const char* footer =
     "  vestige prove ID\n"
     "  vestige checkpoint\n"
     "  vestige verify --data ./var\n"
-    "  vestige key create billing --scopes ingest\n";
+    "  vestige key create billing --scopes ingest\n"
+    "  vestige erase customer-4711 --certificate 4711.certificate\n"
+    "  vestige subject customer-4711\n"
+    "  vestige reauthorise customer-4711\n";
 
 void declare_all(CLI::App& app, Invocation& invocation) {
   app.description(description);
@@ -53,6 +56,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_prove(app, invocation);
   declare_checkpoint(app, invocation);
   declare_key(app, invocation);
+  declare_subject(app, invocation);
 }
 
 int usage_failed(const CLI::App& app, const CLI::ParseError& error, Surroundings& surroundings) {

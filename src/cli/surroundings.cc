@@ -11,6 +11,8 @@
 namespace vestige::cli {
 namespace {
 
+constexpr std::size_t line_bytes_max = 4'096;  // of an answer that somebody types
+
 class SystemSurroundings final : public Surroundings {
  public:
   void print(std::string_view text) override {
@@ -23,6 +25,15 @@ class SystemSurroundings final : public Surroundings {
   void say(std::string_view text) override {
     std::fwrite(text.data(), 1, text.size(), stderr);
     std::fflush(stderr);
+  }
+  std::optional<std::string> ask(std::string_view question) override {
+    if (!platform::is_terminal(STDIN_FILENO) || !platform::is_terminal(STDERR_FILENO)) return std::nullopt;
+    say(question);
+    std::string line;
+    for (int c = std::fgetc(stdin); c != EOF && c != '\n' && line.size() < line_bytes_max;
+         c = std::fgetc(stdin))
+      line.push_back(static_cast<char>(c));
+    return line;
   }
   bool output_is_terminal() const override { return platform::is_terminal(STDOUT_FILENO); }
   bool errors_are_terminal() const override { return platform::is_terminal(STDERR_FILENO); }

@@ -14,6 +14,7 @@
 #include "cli/internal/local_file.h"
 #include "cli/internal/progress.h"
 #include "crypto/digest.h"
+#include "verify/certificate_check.h"
 #include "verify/inputs.h"
 #include "verify/verify.h"
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::string_view main_stream = "default/audit";
 constexpr unsigned threads_wanted_max = 4;
+constexpr std::uint64_t certificate_bytes_max = 1 << 20;
 
 std::string data_directory(const VerifyArguments& arguments, const Surroundings& surroundings) {
   if (!arguments.data.empty()) return arguments.data;
@@ -40,6 +42,14 @@ std::string first_bad_json(const verify::Report& report) {
       .str();
 }
 
+std::string erased_by_json(const verify::StreamReport& stream) {
+  std::string list;
+  for (const auto& erased : stream.erased_by)
+    list += fmt::format("{}{{\"entry\":{},\"sections\":{}}}", list.empty() ? "" : ",", erased.entry,
+                        erased.sections);
+  return "[" + list + "]";
+}
+
 std::string stream_json(const verify::StreamReport& stream) {
   const auto& sections = stream.sections;
   return JsonObject()
@@ -54,6 +64,7 @@ std::string stream_json(const verify::StreamReport& stream) {
                            .number("erased", sections.erased)
                            .number("missing", sections.missing)
                            .str())
+      .raw("erasedBy", erased_by_json(stream))
       .str();
 }
 
@@ -90,6 +101,8 @@ std::string in_words(const verify::Report& report, const std::string& data) {
                        stream.signed_size ? with_separators(*stream.signed_size) : "none",
                        to_base64(stream.root));
     out += sections_in_words(stream.sections);
+    for (const auto& erased : stream.erased_by)
+      out += fmt::format("    {} erased by entry {}\n", with_separators(erased.sections), erased.entry);
   }
   for (const auto& note : report.notes) out += fmt::format("Note: {}\n", escaped(note));
   if (report.ok) return out + fmt::format("OK: {} holds what was written and signed.\n", escaped(data));
@@ -118,9 +131,66 @@ Result<std::vector<trail::VerifierKey>> verifier_keys(const VerifyArguments& arg
   return keys;
 }
 
+std::string in_words(const verify::CheckedCertificate& certificate) {
+  std::string out = fmt::format("OK: the log {} signed that a key was destroyed on {}.\n",
+                                escaped(certificate.origin), certificate.erased_at);
+  for (const auto& ref : certificate.refs) out += fmt::format("  ref      {}\n", escaped(ref));
+  out += fmt::format("  ordered  by entry {}, done by entry {}\n", certificate.intent, certificate.outcome);
+  out += fmt::format("  entries  {} of the first {} have sections under it, which nobody can read any more\n",
+                     with_separators(certificate.entries), with_separators(certificate.size));
+  out += fmt::format("  copies   of the vault may hold it until {}\n", certificate.backups_expire_at);
+  for (const auto& what : certificate.pending) out += fmt::format("  pending  {}\n", escaped(what));
+  return out;
+}
+
+std::string as_json(const verify::CheckedCertificate& certificate) {
+  const auto list = [](const std::vector<std::string>& texts) {
+    std::string out;
+    for (const auto& text : texts) out += (out.empty() ? "" : ",") + json_string(text);
+    return "[" + out + "]";
+  };
+  return JsonObject()
+      .boolean("ok", true)
+      .text("origin", certificate.origin)
+      .raw("refs", list(certificate.refs))
+      .text("erasedAt", certificate.erased_at)
+      .number("intent", certificate.intent)
+      .number("outcome", certificate.outcome)
+      .number("entries", certificate.entries)
+      .number("of", certificate.size)
+      .text("backupsExpireAt", certificate.backups_expire_at)
+      .raw("pending", list(certificate.pending))
+      .str();
+}
+
+int run_certificate(const VerifyArguments& arguments, Surroundings& surroundings) {
+  if (arguments.verifier_keys.size() != 1)
+    return unusable(surroundings,
+                    {.kind = ErrorKind::invalid,
+                     .message = "--certificate needs --vkey, once: the log's verifier key, from somebody "
+                                "you trust and not from whoever gave you the certificate."});
+  const auto text = named_file(arguments.certificate, certificate_bytes_max);
+  if (!text) return unusable(surroundings, text.error());
+  const auto key = read_verifier_key(arguments.verifier_keys.front());
+  if (!key) return unusable(surroundings, key.error());
+  const auto checked = verify::check_certificate(*text, *key);
+  const bool json = arguments.json || !surroundings.output_is_terminal();
+  if (checked) {
+    surroundings.print(json ? as_json(*checked) + "\n" : in_words(*checked));
+    return exit_ok;
+  }
+  if (checked.error().kind == ErrorKind::invalid) return unusable(surroundings, checked.error());
+  if (json)
+    surroundings.print(JsonObject().boolean("ok", false).text("reason", checked.error().message).str() +
+                       "\n");
+  surroundings.say(fmt::format("vestige: {}\n", escaped(checked.error().message)));
+  return exit_found_wrong;
+}
+
 }  // namespace
 
 int run_verify(const VerifyArguments& arguments, Surroundings& surroundings) {
+  if (!arguments.certificate.empty()) return run_certificate(arguments, surroundings);
   const auto data = data_directory(arguments, surroundings);
   const auto keys = verifier_keys(arguments);
   if (!keys) return unusable(surroundings, keys.error());
@@ -178,6 +248,10 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
           "--vkey", arguments->verifier_keys,
           "a verifier key that you kept, or a file that holds it: checkpoints must be signed with it")
       ->type_name("KEY");
+  command
+      ->add_option("--certificate", arguments->certificate,
+                   "check this certificate of an erasure instead; needs --vkey, no server and no data")
+      ->type_name("FILE");
   command->add_flag("--no-keys", arguments->no_keys, "check only what can be checked without the root key")
       ->excludes(file)
       ->excludes(program)
@@ -190,7 +264,8 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige verify --data /var/lib/vestige\n"
       "  vestige verify --data ./copy --no-keys --json\n"
-      "  vestige verify --data ./copy --vkey log.vkey\n");
+      "  vestige verify --data ./copy --vkey log.vkey\n"
+      "  vestige verify --certificate 4711.certificate --vkey log.vkey\n");
   command->callback([arguments, &invocation] {
     invocation.action = [arguments, &invocation] { return run_verify(*arguments, invocation.surroundings); };
   });

@@ -6,6 +6,9 @@
 
 namespace vestige::verify::limits {
 
+// Erasures that a report lists one by one; those beyond are in the counts.
+inline constexpr std::size_t erasures_listed_max = 1'000;
+
 inline constexpr std::size_t problems_max =
     100;  // that a report keeps; the first ones in the order of verify.h
 inline constexpr std::size_t notes_max = 100;

@@ -14,10 +14,11 @@
 // read differently (a key twice, 1.0 for 1) is what somebody with the keys would plant. A scanner without a
 // document does that in about a tenth of the time of parsing (internal/canonical.h).
 //
-// A section whose owner has no key is `erased` when the vault can account for it: the vault forgets which ref
-// an erased person had, so refs are counted. A tenant may have as many refs without a key as the erasure
-// journal has erasures for it; with one more, all its sections without a key are `missing` without authority,
-// which is damage. A retention key that is gone is always damage: this release destroys none.
+// A section whose owner has no key is `erased` where an entry of the tenant says that the ref's key was
+// destroyed (kind system.erasure, docs/formats/erasure.md), or where one ordered it and the vault's journal
+// has a record of that order: an erasure that was interrupted, or is under way. Otherwise it is `missing`
+// without authority, which is damage. So is a ref that is erased by an entry and has its key: an older vault
+// was put back. A retention key that is gone is always damage: this release destroys none.
 //
 // The first bad place. A manifest that does not hold ends the verification and is the only problem. Otherwise
 //   1. problems that name an entry come before those that name none; among them the lowest stream number of
@@ -79,6 +80,12 @@ struct SectionCounts {
   std::uint64_t missing = 0;  // without authority: damage
 };
 
+// Sections of one stream that one erasure took.
+struct ErasedBy {
+  std::uint64_t entry = 0;  // of the tenant's audit stream; the order's where there is no outcome yet
+  std::uint64_t sections = 0;
+};
+
 struct StreamReport {
   std::string name;  // "tenant/stream"
   std::uint64_t size = 0;
@@ -86,6 +93,7 @@ struct StreamReport {
   std::optional<std::uint64_t> signed_size;  // of the signer's state, else of the checkpoint
   std::uint64_t entries_checked = 0;         // whose leaf was recomputed from the entry itself
   SectionCounts sections;
+  std::vector<ErasedBy> erased_by;  // by entry; the first limits::erasures_listed_max
 };
 
 struct Report {

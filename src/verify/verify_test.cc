@@ -257,29 +257,6 @@ TEST(Verify, WithoutKeysFlippedBytesAreFoundToo) {
   }
 }
 
-TEST(Verify, ErasedPersonsAreCountedAgainstTheJournal) {
-  World world(11);
-  world.build();
-  const auto intact = world.save();
-  testing::Forger(world).destroy_key("ann", true);
-  auto report = world.verify();
-  EXPECT_TRUE(report->ok) << in_words(*report);
-  EXPECT_GT(report->streams[0].sections.erased, 20U);
-  EXPECT_EQ(report->streams[0].sections.missing, 0U);
-  const auto sections = report->streams[0].sections;
-  EXPECT_EQ(sections.erased + sections.matches, 990U / 5);
-
-  world.restore(intact);
-  world.reconnect();
-  testing::Forger(world).destroy_key("ann", false);
-  report = world.verify();
-  EXPECT_FALSE(report->ok);
-  EXPECT_EQ(report->streams[0].sections.missing, sections.erased);
-  EXPECT_EQ(report->streams[0].sections.erased, 0U);
-  EXPECT_TRUE(report->first_bad->index);
-  EXPECT_NE(report->first_bad->reason.find("without authority"), std::string::npos);
-}
-
 TEST(Verify, AFileOfApiKeysParsesOrSaysWhere) {
   World world(12);
   world.open();

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from . import erasure
 from .directory import check_directory
 from .entry import read_canonical
 from .note import from_base64, parse_vkey, to_base64, verify_proof
@@ -30,14 +31,15 @@ def parse(arguments, description):
     parser.add_argument("--vkey", metavar="KEY", action="append", default=[],
                         help="the log's verifier key as you know it from elsewhere; may be repeated")
     parser.add_argument("--stream", metavar="NAME", default="audit", help="whose size and root stand at the top of the result")
+    parser.add_argument("--certificate", metavar="FILE", help="check a certificate of erasure instead; needs --vkey")
     parser.add_argument("--proof", metavar="FILE")
     parser.add_argument("--entry", metavar="FILE")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
-    if bool(chosen.proof) != bool(chosen.entry) or bool(chosen.proof) == bool(chosen.data):
-        parser.error("give a data directory, or --proof and --entry")
-    if chosen.proof and not chosen.vkey:
-        parser.error("--proof needs --vkey: a proof is as good as the key that it is held against")
+    if bool(chosen.proof) != bool(chosen.entry) or [chosen.proof, chosen.certificate, chosen.data].count(None) != 2:
+        parser.error("give a data directory, or --proof and --entry, or --certificate")
+    if not chosen.data and not chosen.vkey:
+        parser.error("--proof and --certificate need --vkey: they are as good as the key that they are held against")
     return chosen
 
 
@@ -96,6 +98,26 @@ def check_proof(chosen):
     return OK if result["ok"] else WRONG
 
 
+def check_certificate_file(chosen):
+    data, keys = read_file(chosen.certificate), verifier_keys(chosen)
+    try:
+        content, reason = erasure.check_certificate(data, keys), None
+    except Damage as damage:
+        content, reason = {}, damage.reason
+    named = ("destroyed", "erasedAt", "backupsExpireAt", "concerned", "pending")
+    if chosen.json:
+        print(json.dumps({"ok": reason is None, **{name: content[name] for name in named if content}, "reason": reason}))
+    elif reason:
+        print(f"wrong: {reason}\n  in {chosen.certificate}")
+    else:
+        refs = ", ".join(each["ref"] for each in content["destroyed"])
+        print(f"ok: the key of {refs} was destroyed on {content['erasedAt']}, by order of entry {content['intent']['index']}; entry "
+              f"{content['outcome']['index']} says so\n  {content['concerned']['entries']} of the first "
+              f"{content['concerned']['of']} entries have sections under it\n  copies of the vault may hold it until "
+              f"{content['backupsExpireAt']}")
+    return WRONG if reason else OK
+
+
 def place(finding):
     where = finding.file
     if finding.offset is not None:
@@ -113,6 +135,8 @@ def show(directory, result):
             print(f"  vkey {stream['vkey']}")
     sections = result["sections"]
     if result["keys"]:
+        for erased in result["erasedBy"]:
+            print(f"{erased['sections']} sections erased by entry {erased['entry']}")
         print(f"{result['entries']} entries recomputed; sealed sections: {sections['matches']} match, "
               f"{sections['erased']} erased, {sections['present']} present but unchecked, {sections['missing']} missing")
     for note in result["notes"]:
@@ -149,6 +173,8 @@ def check_data(chosen):
 def main(arguments, description):
     chosen = parse(arguments, description)
     try:
+        if chosen.certificate:
+            return check_certificate_file(chosen)
         return check_proof(chosen) if chosen.proof else check_data(chosen)
     except Usage as error:
         print(error, file=sys.stderr)

@@ -165,7 +165,8 @@ class Directory:
             self.progress.phase(stream.name, "sealed entries", stream.sealed)
             stream.walk()
         if self.sections:
-            self.sections.decide(lambda stream, index, file, reason: self.report(file, Damage(reason, index=index), stream))
+            self.sections.decide(lambda stream, index, file, reason: self.report(file, Damage(reason, index=index), stream),
+                                 lambda file, reason: self.report(file, Damage(reason)), self.note)
 
     def report_wal(self, name, damage):
         self.report(f"wal/{name}", damage)
@@ -254,10 +255,12 @@ class Directory:
     def result(self, stream_name):
         shown = next((stream for stream in self.streams if stream_name in (stream.name, stream.listed.stream)), None)
         summary = shown.summary() if shown else {"size": 0, "root": None}
+        erased_by = self.sections.erased_by if self.sections else {}
         sections = self.sections.counts if self.sections else {"matches": 0, "present": 0, "erased": 0, "missing": 0}
         return {"ok": self.report.count == 0, "size": summary["size"], "root": summary["root"],
                 "firstBad": self.report.first.as_json() if self.report.first else None,
                 "streams": {stream.name: stream.summary() for stream in self.streams}, "sections": sections,
+                "erasedBy": [{"entry": entry, "sections": count} for entry, count in sorted(erased_by.items())],
                 "entries": sum(stream.entries for stream in self.streams), "keys": self.keys is not None,
                 "findings": self.report.count, "notes": self.report.notes}
 

@@ -4,6 +4,7 @@ import struct
 from .canonical import NotJson, canonical, parse
 from .catalogue import TIME, UUID
 from .cipher import ZERO_NONCE, BlockCipher, derived_salts, hkdf, open_sealed, unpack_zstd
+from .erasure import Erasures
 from .merkle import leaf_hash, root_of
 from .note import from_base64, to_base64
 from .reader import Damage, Reader
@@ -107,16 +108,16 @@ class Blob:
 
 class Sections:
     """Decrypts sealed sections and counts their verdicts. Sections whose owner has no key wait until all entries were
-    seen: the vault forgets which ref an erased person had, so a tenant's refs without a key are counted and may be
-    as many as there were erasures."""
+    seen: they are erased if an entry says so of their refs."""
 
     def __init__(self, keys):
         self.keys = keys
         self.counts = {"matches": 0, "present": 0, "erased": 0, "missing": 0}
-        self.waiting = {}  # tenant -> list of (stream, index, file, place)
-        self.gone = {}  # tenant -> refs without a key
+        self.waiting = {}  # tenant -> list of (stream, index, file, place, refs without a key)
+        self.erasures, self.erased_by = Erasures(), {}  # entry -> number of sections that it took
 
     def check(self, entry, blobs, stream, index, file):
+        self.erasures.note(entry, index)
         references = entry.get("sealed", [])
         if not isinstance(references, list):
             raise Damage("the entry's 'sealed' is no list")
@@ -125,9 +126,8 @@ class Sections:
         for place, (value, data) in enumerate(zip(references, blobs)):
             reference = Reference(value, place)
             if not self.check_one(entry, reference, data, stream, place):
-                self.waiting.setdefault(entry["tenant"], []).append((stream, index, file, place))
-                self.gone.setdefault(entry["tenant"], set()).update(
-                    ref for ref in reference.refs if self.keys.key_of(ref) is None)
+                gone = [ref for ref in reference.refs if self.keys.key_of(ref) is None]
+                self.waiting.setdefault(entry["tenant"], []).append((stream, index, file, place, gone))
 
     def check_one(self, entry, reference, data, stream, place):
         """Whether the section matches; False if no key of its owners is there."""
@@ -175,17 +175,29 @@ class Sections:
                 return content
         return None
 
-    def decide(self, report):
-        """The verdict of every section that waits. report(stream, index, file, reason) takes the first that is wrong."""
+    def decide(self, report, report_vault, note):
+        """The verdict of every section that waits. report(stream, index, file, reason) takes the first of each tenant that is
+        wrong, report_vault(file, reason) what the vault has not done."""
         for tenant, waiting in self.waiting.items():
-            gone, erasures = len(self.gone[tenant]), self.keys.erasures_of(tenant)
-            verdict = "present" if not self.keys.complete else "erased" if gone <= erasures else "missing"
-            self.counts[verdict] += len(waiting)
-            if verdict == "missing":
-                stream, index, file, place = min(waiting)
-                report(stream, index, file, f"section {place} of the entry is missing without authority: {gone} owners of "
-                                            f"tenant {tenant} have no key in the vault, and {erasures} were erased")
+            authorities, missing = self.erasures.authorities(tenant, self.keys.records), []
+            for section in waiting:
+                entries = [authorities.get(ref) for ref in section[4]]
+                if not self.keys.complete:
+                    self.counts["present"] += 1
+                elif None in entries:
+                    missing.append(section)
+                else:
+                    self.counts["erased"] += 1
+                    self.erased_by[min(entries)] = self.erased_by.get(min(entries), 0) + 1
+            self.counts["missing"] += len(missing)
+            if missing:
+                stream, index, file, place, _ = min(missing)
+                report(stream, index, file, f"section {place} of the entry is missing without authority: its key is not in the "
+                                            "vault, and no entry says that it was destroyed")
         self.waiting = {}
+        if self.keys.complete:
+            self.keys.read_again_if_changed()
+            self.erasures.check_vault(self.keys, report_vault, note)
 
 
 def bytes_of_varint(value):

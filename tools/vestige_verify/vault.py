@@ -323,12 +323,6 @@ class Keys:
             self.read_again_if_changed()
         return self.top.retention.get((retention_class, month))
 
-    def erasures_of(self, tenant):
-        """How many keys of this tenant were destroyed."""
-        name = tenant.encode()
-        own = hmac_sha256(self.top.hash_secret, struct.pack("<I", len(name)), name)
-        return sum(record.tenant_hash == own for record in self.records)
-
     def unwrap(self, wrapped, context):
         """The key in a wrapped key; None if it does not open."""
         if len(wrapped) != WRAPPED_BYTES:

@@ -30,6 +30,7 @@ void declare_verify(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);
 void declare_checkpoint(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
+void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 
 // --url, --data, --ca-file, --json, and --key where the command needs one.
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);

@@ -16,6 +16,8 @@ class Surroundings {
   // Standard output as far as it goes is with the reader. False once that failed; there is no way back.
   virtual bool flush() = 0;
   virtual void say(std::string_view text) = 0;  // standard error
+  // Asks whoever sits at the terminal, and gives the line that was typed; nothing where nobody does.
+  virtual std::optional<std::string> ask(std::string_view question) = 0;
   virtual bool output_is_terminal() const = 0;
   virtual bool errors_are_terminal() const = 0;
   virtual unsigned columns() const = 0;

@@ -21,6 +21,10 @@ class Recorder final : public Surroundings {
   void print(std::string_view text) override { output += text; }
   bool flush() override { return !output_fails; }
   void say(std::string_view text) override { errors += text; }
+  std::optional<std::string> ask(std::string_view question) override {
+    questions += question;
+    return answer;
+  }
   bool output_is_terminal() const override { return terminal; }
   bool errors_are_terminal() const override { return terminal; }
   unsigned columns() const override { return width; }
@@ -36,6 +40,8 @@ class Recorder final : public Surroundings {
 
   std::string output;
   std::string errors;
+  std::string questions;
+  std::optional<std::string> answer;
   bool output_fails = false;
   bool terminal = false;
   unsigned width = 80;

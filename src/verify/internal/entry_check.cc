@@ -104,12 +104,15 @@ bool EntryChecker::take(const CanonicalScanner::Member& member, EntryFacts& fact
     case 2:
       return key != "id" || (saw(id) && take_canonical_uuid(between_quotes(value), facts.id));
     case 4:
+      if (key == "kind") facts.kind = value;
       if (key == "kind") return saw(kind) && is_string(value);
       if (key == "salt") facts.salt = between_quotes(value);
       if (key == "salt") return saw(salt) && is_salt(facts.salt);
       return key != "time" || (saw(time) && is_canonical_time(between_quotes(value)));
     case 6:
+      if (key == "action") facts.action = value;
       if (key == "action") return saw(action) && is_string(value);
+      if (key == "detail") facts.detail = value;
       if (key == "schema") return saw(schema) && is_integer(value);
       if (key == "tenant") return saw(tenant) && value == tenant_;
       if (key == "sealed") facts.sealed = value;

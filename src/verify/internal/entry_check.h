@@ -14,9 +14,11 @@ namespace vestige::verify {
 // Views into the entry that was checked.
 struct EntryFacts {
   Uuid id{};
-  std::string_view salt{};         // in base64
-  std::string_view received_at{};  // 24 characters, which sort as times do
-  std::string_view sealed{};       // the member's value; empty where there is none
+  std::string_view salt{};            // in base64
+  std::string_view received_at{};     // 24 characters, which sort as times do
+  std::string_view sealed{};          // the member's value; empty where there is none
+  std::string_view kind{}, action{};  // strings, with their quotes
+  std::string_view detail{};          // the member's value; empty where there is none
 };
 
 // Of the entries of one tenant. Reusable; not thread-safe.

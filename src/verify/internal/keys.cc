@@ -1,7 +1,5 @@
 #include "verify/internal/keys.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 #include "verify/limits.h"
 
@@ -37,13 +35,6 @@ std::optional<Key> VaultKeys::retention_key(std::uint8_t retention_class, std::u
       image_.retention_keys.find({vault::RetentionClass{retention_class}, vault::Month{month}});
   if (found == image_.retention_keys.end()) return std::nullopt;
   return found->second.bytes;
-}
-
-std::uint64_t VaultKeys::erasures_of(std::string_view tenant) const {
-  const crypto::HmacKey secret(image_.top.subject_secret.bytes);
-  const auto hash = vault::tenant_hash(secret, tenant);
-  return static_cast<std::uint64_t>(
-      std::ranges::count(image_.journal.records, hash, &vault::ErasureRecord::tenant));
 }
 
 std::optional<Key> VaultKeys::owner_or_read_again(const Block16& ref, Certainty& certainty) {

@@ -25,8 +25,6 @@ class VaultKeys final : public trail::KeyWrapper {
   Block16 fingerprint_key(std::string_view tenant) const;
   std::optional<Key> owner(const Block16& ref) const;
   std::optional<Key> retention_key(std::uint8_t retention_class, std::uint16_t month) const;
-  // How many erasures of persons of this tenant the journal holds.
-  std::uint64_t erasures_of(std::string_view tenant) const;
   const vault::VaultImage& image() const { return image_; }
   bool while_running() const { return while_running_; }
 

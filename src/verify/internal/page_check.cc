@@ -77,8 +77,8 @@ void PageCheck::check_row(const trail::ChunkRow& chunk, const trail::Page& page,
   if (!received_.take(facts.received_at))
     wrong(Part::segment, index, path_, chunk.offset, "the entry was received before the one in front of it");
   if (blobs == nullptr) return;
-  if (auto reason = sections_.check(facts.sealed, *blobs, facts.id,
-                                    {Part::segment, stream_.number, index, path_, chunk.offset}))
+  if (auto reason =
+          sections_.check(facts, *blobs, {Part::segment, stream_.number, index, path_, chunk.offset}))
     wrong(Part::segment, index, path_, chunk.offset, *std::move(reason));
 }
 

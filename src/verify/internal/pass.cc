@@ -10,6 +10,7 @@
 
 #include "platform/thread.h"
 #include "verify/internal/api_keys.h"
+#include "verify/internal/erasures.h"
 #include "verify/internal/file_census.h"
 #include "verify/internal/head_check.h"
 #include "verify/internal/keys.h"
@@ -46,6 +47,7 @@ class Pass {
   std::vector<SegmentOutcome> check_batch(const trail::StreamRecord& stream,
                                           std::span<const trail::SegmentRecord> records);
   void settle_waiting_sections();
+  void settle_stream(SectionTally& tally, const Authorities& authorities, StreamReport& report);
   void check_api_keys_file();
   void check_names(const WalOutcome& wal);
   void note_scope();
@@ -141,29 +143,36 @@ void Pass::check_stream(const trail::StreamRecord& stream, const StoredHead& hea
   out_.streams.push_back(std::move(report));
 }
 
-// Counts refs without a key against erasures, tenant by tenant (verify.h).
+// Which sections are erased and which are missing, tenant by tenant (verify.h).
 void Pass::settle_waiting_sections() {
   if (!keys_) return;
-  std::map<std::string, std::unordered_set<Block16, vault::RefHash>> gone;
-  for (const auto& stream : manifest_.streams) {
-    const auto& of_stream = sections_[stream.number].gone;
-    gone[stream.tenant].insert(of_stream.begin(), of_stream.end());
-  }
+  std::map<std::string, ErasuresSeen> seen;
+  for (const auto& stream : manifest_.streams) seen[stream.tenant].merge(sections_[stream.number].erasures);
+  for (const auto& [tenant, erasures] : seen)
+    check_erasures(erasures, *keys_, options_.while_running, problems_, out_.notes);
   for (std::size_t i = 0; i < manifest_.streams.size(); ++i) {
     const auto& stream = manifest_.streams[i];
     auto& tally = sections_[stream.number];
-    const auto refs = gone[stream.tenant].size();
-    const auto erasures = refs == 0 ? 0 : keys_->erasures_of(stream.tenant);
-    auto& counts = refs <= erasures ? tally.counts.erased : tally.counts.missing;
-    counts += tally.waiting;
-    if (refs > erasures && tally.first_waiting) {
-      auto problem = *tally.first_waiting;
-      problem.bad.reason +=
-          fmt::format(": {} persons of {} have no key, and {} were erased", refs, stream.tenant, erasures);
-      problems_.add(std::move(problem));
-    }
+    settle_stream(tally, Authorities(seen[stream.tenant], *keys_), out_.streams[i]);
     out_.streams[i].sections = tally.counts;
   }
+}
+
+void Pass::settle_stream(SectionTally& tally, const Authorities& authorities, StreamReport& report) {
+  std::map<std::uint64_t, std::uint64_t> by_entry;
+  const Problem* first = nullptr;
+  for (const auto& [refs, waiting] : tally.waiting) {
+    if (const auto entry = authorities.erased_by(refs)) {
+      tally.counts.erased += waiting.count;
+      by_entry[*entry] += waiting.count;
+      continue;
+    }
+    tally.counts.missing += waiting.count;
+    if (first == nullptr || waiting.first.bad.index < first->bad.index) first = &waiting.first;
+  }
+  if (first != nullptr) problems_.add(*first);
+  for (const auto& [entry, sections] : by_entry)
+    if (report.erased_by.size() < limits::erasures_listed_max) report.erased_by.push_back({entry, sections});
 }
 
 void Pass::check_api_keys_file() {

@@ -11,10 +11,12 @@ void SectionTally::merge(const SectionTally& other) {
   counts.present += other.counts.present;
   counts.erased += other.counts.erased;
   counts.missing += other.counts.missing;
-  waiting += other.waiting;
-  if (other.first_waiting && (!first_waiting || other.first_waiting->bad.index < first_waiting->bad.index))
-    first_waiting = other.first_waiting;
-  gone.insert(other.gone.begin(), other.gone.end());
+  for (const auto& [refs, some] : other.waiting) {
+    auto& mine = waiting[refs];
+    if (mine.count == 0 || some.first.bad.index < mine.first.bad.index) mine.first = some.first;
+    mine.count += some.count;
+  }
+  erasures.merge(other.erasures);
 }
 
 Result<std::vector<seal::Reference>> SectionChecker::parse(std::string_view sealed) {
@@ -36,11 +38,12 @@ std::optional<Key> SectionChecker::owner(const Block16& ref, VaultKeys::Certaint
 }
 
 void SectionChecker::wait(const seal::Reference& reference, const EntryPlace& place) {
+  std::vector<Block16> gone;
   for (std::size_t i = 0; i < owners_.size(); ++i)
-    if (!owners_[i]) tally_.gone.insert(reference.refs[i]);
-  ++tally_.waiting;
-  if (tally_.first_waiting) return;
-  tally_.first_waiting = Problem{
+    if (!owners_[i]) gone.push_back(reference.refs[i]);
+  auto& waiting = tally_.waiting[std::move(gone)];
+  if (++waiting.count > 1) return;
+  waiting.first = Problem{
       place.part,
       place.stream,
       {place.index, place.file, place.offset,

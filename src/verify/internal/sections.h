@@ -1,24 +1,31 @@
 // Gives each sealed section its verdict.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_set>
+#include <vector>
 
 #include "base/uuid.h"
 #include "seal/section.h"
+#include "verify/internal/entry_check.h"
+#include "verify/internal/erasures.h"
 #include "verify/internal/keys.h"
 #include "verify/internal/problems.h"
 
 namespace vestige::verify {
 
-// What was seen of a stream's sections; merged over its segments.
+// Sections that wait for the last word: owners have no key, which is erased or missing (verify.h).
+struct WaitingSections {
+  std::uint64_t count = 0;
+  Problem first;  // the problem that the first of them would be
+};
+
+// What was seen of a stream's sections and of its erasures; merged over its segments.
 struct SectionTally {
   SectionCounts counts;
-  // Sections that wait for the last word: an owner has no key, which is erased or missing (verify.h).
-  std::uint64_t waiting = 0;
-  std::optional<Problem> first_waiting;              // the problem that it would be
-  std::unordered_set<Block16, vault::RefHash> gone;  // the refs without a key
+  std::map<std::vector<Block16>, WaitingSections> waiting;  // by the refs without a key
+  ErasuresSeen erasures;
 
   void merge(const SectionTally& other);
 };
@@ -40,17 +47,19 @@ class SectionChecker {
   SectionChecker(VaultKeys& keys, std::string stream, VaultReading reading)
       : keys_(keys), stream_(std::move(stream)), reading_(reading) {}
 
-  // `sealed` is the entry's member, empty where it has none. Gives what is wrong, or nothing.
+  // Gives what is wrong, or nothing.
   template <typename Blobs>
-  std::optional<std::string> check(std::string_view sealed, const Blobs& blobs, const Uuid& entry,
-                                   const EntryPlace& place) {
-    if (sealed.empty() && blobs.empty()) return std::nullopt;
-    const auto references = parse(sealed);
+  std::optional<std::string> check(const EntryFacts& facts, const Blobs& blobs, const EntryPlace& place) {
+    if (facts.kind == quoted_erasure_kind)
+      if (auto wrong = note_erasure(facts, place.index, tally_.erasures)) return wrong;
+    if (facts.sealed.empty() && blobs.empty()) return std::nullopt;
+    const auto references = parse(facts.sealed);
     if (!references) return references.error().message;
     if (references->size() != blobs.size()) return wrong_number(references->size(), blobs.size());
     std::optional<std::string> wrong;
     for (std::size_t i = 0; i < blobs.size(); ++i)
-      if (auto reason = check_one((*references)[i], blobs[i], entry, place); reason && !wrong) wrong = reason;
+      if (auto reason = check_one((*references)[i], blobs[i], facts.id, place); reason && !wrong)
+        wrong = reason;
     return wrong;
   }
   const SectionTally& tally() const { return tally_; }

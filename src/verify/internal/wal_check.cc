@@ -117,7 +117,7 @@ void WalCheck::check_record(const trail::WalFrame& frame, StreamCheck& check, Wa
   const auto fingerprint = check.fingerprint(facts.id.bytes);
   if (load_le<std::uint64_t>(fingerprint.data()) != record.fingerprint)
     wrong("the record has another fingerprint than the entry's id gives");
-  if (auto reason = check.sections.check(facts.sealed, record.blobs, facts.id,
+  if (auto reason = check.sections.check(facts, record.blobs,
                                          {Part::wal, check.stream.number, index, frame.file, frame.offset}))
     wrong(*std::move(reason));
 }

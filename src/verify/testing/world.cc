@@ -106,6 +106,11 @@ class EntrySubmission final : public trail::Submission {
 std::string entry_text(const EntryWish& wish, const Uuid& id, UnixMs received_at, const Block16& salt,
                        const std::string& sealed) {
   const auto time = format_time(received_at);
+  if (!wish.erasure_action.empty())
+    return fmt::format(
+        R"({{"action":"{}","detail":{},"id":"{}","kind":"system.erasure","mac":"AAECAwQFBgcICQoLDA0ODw==",)"
+        R"("receivedAt":"{}","salt":"{}","schema":1,"tenant":"{}","time":"{}","v":1}})",
+        wish.erasure_action, wish.erasure_detail, format_uuid(id), time, to_base64(salt), tenant, time);
   return fmt::format(
       R"({{"action":"UPDATED","changes":[{{"field":"limit","new":{0},"old":1.5}}],"context":{{"ip":"10.0.0.{1}"}},)"
       R"("detail":{{"text":"Zürich \"{0}\"\n","values":[true,null,-{0}5,1e+21]}},"id":"{2}","kind":"data.change",)"
@@ -195,6 +200,25 @@ void World::append_some(std::uint8_t stream, std::size_t count, std::size_t grou
     }
     append(stream, wishes);
   }
+}
+
+std::uint64_t World::erase_person(const std::string& subject, ErasureStep last) {
+  const auto hash = vault_->subject_hash(tenant, subject);
+  const auto ref = to_base64(vault_->owner_of(tenant, subject)->ref);
+  const auto intent = log_->stream(1).size();
+  append(1, {{.erasure_action = "INTENDED",
+              .erasure_detail =
+                  fmt::format(R"({{"epoch":0,"ref":"{}","subjectHash":"{}"}})", ref, to_base64(hash))}});
+  if (last == ErasureStep::intended) return intent;
+  const auto erasure = vault_->erase(tenant, hash, intent);
+  CHECK(erasure.has_value());
+  if (last == ErasureStep::destroyed) return intent;
+  append(1,
+         {{.erasure_action = "ERASED",
+           .erasure_detail = fmt::format(
+               R"({{"epoch":0,"erasedAt":"{}","erasure":{},"intent":{},"journalRecord":{},"refs":["{}"]}})",
+               format_time(erasure->time), ++erased_, intent, erasure->number, ref)}});
+  return intent + 1;
 }
 
 void World::seal() {

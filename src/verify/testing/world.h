@@ -23,7 +23,13 @@ inline constexpr std::string_view tenant = "default";
 struct EntryWish {
   std::vector<std::string> subjects{};  // sealed for them: one, or several in the form `any`
   std::uint64_t number = 0;             // goes into the values
+  // A step of an erasure instead (docs/formats/erasure.md): its action, and its detail as canonical JSON.
+  std::string erasure_action{};
+  std::string erasure_detail{};
 };
+
+// How far an erasure comes.
+enum class ErasureStep { intended, destroyed, on_record };
 
 // The canonical bytes of an entry (docs/formats/entry.md). `sealed` is the member's value, or empty.
 std::string entry_text(const EntryWish& wish, const Uuid& id, UnixMs received_at, const Block16& salt,
@@ -40,6 +46,8 @@ class World {
   void append(std::uint8_t stream, const std::vector<EntryWish>& wishes);
   // `count` entries, every fifth sealed for one of a few persons, in groups of `group`.
   void append_some(std::uint8_t stream, std::size_t count, std::size_t group = 10);
+  // What a server does to erase a person, up to this step; gives the index of the last entry that it wrote.
+  std::uint64_t erase_person(const std::string& subject, ErasureStep last);
   // Blocks into pages into segments, also those that are not full.
   void seal();
   void sign();
@@ -87,6 +95,7 @@ class World {
   std::unique_ptr<trail::Log> log_;
   std::vector<std::unique_ptr<trail::Signer>> signers_;
   std::uint64_t appended_ = 0;
+  std::uint64_t erased_ = 0;
 };
 
 }  // namespace vestige::verify::testing

@@ -1,0 +1,131 @@
+#include "verify/internal/erasures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/encoding.h"
+#include "json/json.h"
+
+namespace vestige::verify {
+namespace {
+
+std::optional<std::uint64_t> number_in(const json::Value& detail, std::string_view name) {
+  const auto value = detail.find(name);
+  if (!value.is_number()) return std::nullopt;
+  const auto text = value.number();
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<Block16> ref_in(const json::Value& value) {
+  return value.is_string() ? array_from_base64<16>(value.string()) : std::nullopt;
+}
+
+std::optional<ErasuresSeen::Outcome> read_outcome(const json::Value& detail, std::uint64_t index) {
+  const auto intent = number_in(detail, "intent");
+  const auto record = number_in(detail, "journalRecord");
+  const auto refs = detail.find("refs");
+  if (!intent || !record || !refs.is_array() || refs.size() == 0) return std::nullopt;
+  ErasuresSeen::Outcome outcome{.index = index, .intent = *intent, .journal_record = *record, .refs = {}};
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    const auto ref = ref_in(refs.at(i));
+    if (!ref) return std::nullopt;
+    outcome.refs.push_back(*ref);
+  }
+  return outcome;
+}
+
+std::set<std::uint64_t> ordered_in(const vault::Journal& journal) {
+  std::set<std::uint64_t> entries;
+  for (const auto& record : journal.records) entries.insert(record.entry);
+  return entries;
+}
+
+}  // namespace
+
+void ErasuresSeen::merge(const ErasuresSeen& other) {
+  intents.insert(intents.end(), other.intents.begin(), other.intents.end());
+  outcomes.insert(outcomes.end(), other.outcomes.begin(), other.outcomes.end());
+}
+
+std::optional<std::string> note_erasure(const EntryFacts& facts, std::uint64_t index, ErasuresSeen& seen) {
+  const bool intended = facts.action == "\"INTENDED\"";
+  const bool erased = facts.action == "\"ERASED\"";
+  if (!intended && !erased) return std::nullopt;
+  json::Parser parser;
+  json::Document document;
+  const auto parsed = parser.parse(facts.detail, document);
+  const auto detail = parsed ? document.root() : json::Value();
+  if (intended) {
+    const auto ref = ref_in(detail.find("ref"));
+    if (ref) seen.intents.push_back({index, *ref});
+    if (ref) return std::nullopt;
+  } else if (auto outcome = read_outcome(detail, index)) {
+    seen.outcomes.push_back(*std::move(outcome));
+    return std::nullopt;
+  }
+  return fmt::format("the detail of this erasure's {} is not what the format says", facts.action);
+}
+
+Authorities::Authorities(const ErasuresSeen& seen, const VaultKeys& keys) {
+  const auto first = [this](const Block16& ref, std::uint64_t entry) {
+    const auto [place, added] = entries_.try_emplace(ref, entry);
+    if (!added) place->second = std::min(place->second, entry);
+  };
+  for (const auto& outcome : seen.outcomes)
+    for (const auto& ref : outcome.refs) first(ref, outcome.index);
+  // An order that was carried out and is not on record yet.
+  const auto ordered = ordered_in(keys.image().journal);
+  for (const auto& intent : seen.intents)
+    if (!entries_.contains(intent.ref) && ordered.contains(intent.index)) first(intent.ref, intent.index);
+}
+
+std::optional<std::uint64_t> Authorities::erased_by(std::span<const Block16> refs) const {
+  std::optional<std::uint64_t> first;
+  for (const auto& ref : refs) {
+    const auto found = entries_.find(ref);
+    if (found == entries_.end()) return std::nullopt;
+    first = std::min(first.value_or(found->second), found->second);
+  }
+  return first;
+}
+
+void check_erasures(const ErasuresSeen& seen, const VaultKeys& keys, bool while_running, Problems& problems,
+                    std::vector<std::string>& notes) {
+  if (while_running) return;
+  const auto& image = keys.image();
+  std::set<std::uint64_t> finished;
+  for (const auto& outcome : seen.outcomes) {
+    finished.insert(outcome.intent);
+    const bool recorded = outcome.journal_record < image.journal.records.size() &&
+                          image.journal.records[outcome.journal_record].entry == outcome.intent;
+    if (!recorded)
+      problems.add(
+          Part::vault, "vault/erased",
+          vault::journal_header_bytes + outcome.journal_record * vault::journal_record_bytes,
+          fmt::format(
+              "entry {} says that record {} of the journal is the erasure that entry {} ordered, and it is "
+              "not: an older vault was put back, or another one",
+              outcome.index, outcome.journal_record, outcome.intent));
+    for (const auto& ref : outcome.refs)
+      if (keys.owner(ref))
+        problems.add(
+            Part::vault, "vault/top", 0,
+            fmt::format(
+                "entry {} says that the key of {} was destroyed, and the vault has it: an older vault was "
+                "put back",
+                outcome.index, to_base64(ref)));
+  }
+  for (const auto& intent : seen.intents)
+    if (!finished.contains(intent.index))
+      notes.push_back(fmt::format(
+          "The erasure that entry {} ordered is not finished: the server finishes it when it starts.",
+          intent.index));
+}
+
+}  // namespace vestige::verify
