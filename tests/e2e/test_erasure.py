@@ -4,9 +4,10 @@ in any spelling, every proof still holds, both verifiers say by which entry she 
 as before. An old copy of the data with the current vault shows nothing; the current data with an old copy of the vault is
 refused until the erasure journal is there.
 
-That the search finds what is there is shown each time on the directory before the erasure. It was also tried on a server
-that kept the key in its cache, and on one whose vault left the page as it was and only marked the person: the first is
-found in the answers, the second in the sections that open after all.
+That the search finds what is there is shown each time on the directory before the erasure. It was also shown with two
+faults planted in the server: with one that keeps keys in a cache of its own, the person's values stand in answers; with a
+vault that forgets the key in memory and leaves its page as it was, they stand in what its keys still open, and both
+verifiers name the erasure that was not done.
 """
 import base64
 import json
