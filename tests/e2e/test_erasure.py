@@ -329,3 +329,33 @@ def test_the_certificate_holds_and_nothing_else_does(context):
         assert not checked(certificate.replace(old, new, 1))["ok"], old
     name = key.split("+")[0]
     assert not checked(certificate.replace(name, name + "x"))["ok"], "signed by another log"
+
+
+def test_every_example_of_the_page_works(context):
+    """docs/operating/erasure.md, from top to bottom in one shell, on a server that knows the person of the page. What a
+    person would confirm on a terminal is confirmed by --yes."""
+    server, folder = context.server(), context.folder
+    person = "customer-4711"
+    sent = [{"kind": "data.change", "action": "UPDATED", "subject": person, "detail": {"note": "of the page"}}] * 3
+    assert ask(server, "POST", "/api/events", sent).status == 201
+    (folder / "var").symlink_to(server.data)
+    (folder / "vestige").symlink_to(harness.BINARY)
+    page = (harness.ROOT / "docs/operating/erasure.md").read_text()
+    blocks = [block for block in page.split("```\n")[1::2]]
+    assert len(blocks) >= 6, blocks
+    script = "set -e\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
+    script = script.replace("http://127.0.0.1:8080", server.url).replace("vestige erase", "vestige erase --yes")
+    environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
+    done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=folder, env=environment, check=False, text=True)
+    assert done.returncode == 0, done
+    answers = done.stdout.split("---\n")
+    first, second = json.loads(answers[0]), json.loads(answers[1])
+    assert first["state"] == "erased" and second == first, answers
+    kept = (folder / "customer-4711.certificate").read_text()
+    assert kept == first["certificate"], kept
+    looked = [json.loads(line) for line in answers[2].replace("}{", "}\n{").splitlines()]
+    assert [each["erasedBy"] for each in looked] == [first["erasedBy"]] * 2, looked
+    checked = json.loads(answers[4])
+    assert checked["ok"] and checked["entries"] == 3 and checked["intent"] == first["intent"], checked
+    assert json.loads(answers[5])["state"] == "reauthorised", answers
+    assert ask(server, "GET", f"/api/subjects/{person}/keys").json()["epoch"] == 1
