@@ -359,3 +359,14 @@ def test_every_example_of_the_page_works(context):
     assert checked["ok"] and checked["entries"] == 3 and checked["intent"] == first["intent"], checked
     assert json.loads(answers[5])["state"] == "reauthorised", answers
     assert ask(server, "GET", f"/api/subjects/{person}/keys").json()["epoch"] == 1
+
+
+def test_the_worked_example_holds(context):
+    page = (harness.ROOT / "docs/formats/erasure.md").read_text()
+    key = page.split("verifier key `")[1].split("`")[0]
+    file = context.folder / "certificate"
+    file.write_text(page.split("```certificate\n")[1].split("```")[0])
+    for line in (["/usr/bin/python3", str(harness.ROOT / "tools/vestige_verify.py")], [str(harness.BINARY), "verify"]):
+        done = subprocess.run([*line, "--certificate", str(file), "--vkey", key, "--json"], capture_output=True, check=False,
+                              env=harness.clean_environment())
+        assert done.returncode == 0 and json.loads(done.stdout)["ok"], (line, done)
