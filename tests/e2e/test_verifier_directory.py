@@ -232,17 +232,18 @@ def test_the_log_continues_the_segments(context):
 
 def test_a_key_that_nothing_destroyed_is_missing(context):
     written = writer.Writer(context.folder / "a")
-    written.erased_tenant = "other"
+    written.erasure_on_record = False
     directory = check(written.write())
-    expect_first(directory, 100, SEGMENT_0 + "seg", "1 owners of tenant default have no key in the vault, and 0 were erased")
+    expect_first(directory, 100, SEGMENT_0 + "seg", "missing without authority")
     assert result(directory)["sections"]["missing"] == 2
     written = writer.Writer(context.folder / "b")
     written.owners = dict(list(written.owners.items())[:2])
     kept, vault = dict(written.owners), written.vault
     written.vault = lambda: (written.owners.pop(max(kept)), vault())
     directory = check(written.write())
-    expect_first(directory, 7, SEGMENT_0 + "seg", "2 owners of tenant default have no key in the vault, and 1 were erased")
-    assert result(directory)["sections"]["erased"] == 0
+    expect_first(directory, 7, SEGMENT_0 + "seg", "missing without authority")
+    found = result(directory)
+    assert found["sections"]["erased"] == 2 and found["erasedBy"] == [{"entry": written.erased_by + 1, "sections": 2}], found
 
 
 class SignsMore(writer.Writer):

@@ -110,7 +110,7 @@ class Writer:
         self.data_id, self.retention = self.random.randbytes(16), self.random.randbytes(32)
         self.owners = {self.random.randbytes(16): self.random.randbytes(32) for _ in range(3)}
         self.lost = self.random.randbytes(16), self.random.randbytes(32)
-        self.erased_by, self.erased_tenant = 200, TENANT
+        self.erased_by, self.erasure_on_record = 200, True
         self.files = {}
 
     def wrapped(self, key, context):
@@ -151,6 +151,18 @@ class Writer:
             return [self.section(0, [self.lost[0]], [self.lost[1]], entry_id, pairs)]
         return []
 
+    def erasure(self, index):
+        """Members of the order to erase the lost owner, and of its outcome."""
+        ref = text64(self.lost[0])
+        if index == self.erased_by:
+            return {"kind": "system.erasure", "action": "INTENDED",
+                    "detail": {"epoch": 0, "ref": ref, "subjectHash": text64(bytes(32))}}
+        if index == self.erased_by + 1:
+            return {"kind": "system.erasure", "action": "ERASED",
+                    "detail": {"epoch": 0, "erasedAt": time_text(EPOCH_MS), "erasure": 1, "intent": self.erased_by,
+                               "journalRecord": 0, "refs": [ref]}}
+        return {}
+
     def records(self, stream, count):
         found, key = [], self.purpose_key(b"id-fingerprint")[:16]
         for index in range(count):
@@ -166,6 +178,8 @@ class Writer:
             if index % 3 == 0:
                 members["sourceId"] = f"user-{index}"
             sealed = self.sections(index, entry_id, mac) if stream == "audit" else []
+            if stream == "audit" and self.erasure_on_record:
+                members.update(self.erasure(index))
             if sealed:
                 members["sealed"] = [reference for reference, _ in sealed]
             else:
@@ -302,7 +316,7 @@ class Writer:
         body = head + gcm(page_key, bytes(12), head, b"".join(slots))
         self.files["vault/pages/00000000-0000000000000003.page"] = body + sha(body)
         head = b"VSTGVERA" + struct.pack("<I4x", 1) + vault_id
-        tenant = hmac.digest(self.hash_secret, sized32(self.erased_tenant.encode()), "sha256")
+        tenant = hmac.digest(self.hash_secret, sized32(TENANT.encode()), "sha256")
         record = struct.pack("<Q", 0) + tenant + hashes[-1] + struct.pack("<I4xQq", 0, self.erased_by, EPOCH_MS)
         mac = hmac.digest(hkdf(self.purpose, b"", b"vestige erasure journal v1"), vault_id + sha(head) + record, "sha256")
         digest = sha(sha(head), record, mac)
