@@ -3,7 +3,6 @@
 // last one known to be durable. Read them as ratios: machines differ, and this one may be busy.
 
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "base/check.h"
 #include "base/mutex.h"
 #include "bench/support/events.h"
+#include "bench/support/sqlite_peer.h"
 #include "http/client.h"
 #include "json/json.h"
 #include "platform/process.h"
@@ -56,11 +56,6 @@ std::uint64_t bytes_below(const std::string& directory) {
   return bytes;
 }
 
-[[noreturn]] void give_up(const std::string& what) {
-  fmt::print(stderr, "bench: {}\n", what);
-  std::exit(1);
-}
-
 // ------------------------------------------------------------------------------- Vestige in process
 
 // Lets a bounded number of batches be on their way.
@@ -88,7 +83,7 @@ class Window {
   std::size_t free_ GUARDED_BY(mutex_);
 };
 
-// What the entries take once all are in segments: entries, leaf hashes and id index.
+// What the entries take once all are in segments: entries, leaf hashes, id index, and what searches go by.
 std::uint64_t sealed_bytes(app::TrailServiceOptions options) {
   options.trail.threads = false;
   auto service = app::TrailService::open(options, platform::system_clock(), platform::system_entropy());
@@ -101,6 +96,9 @@ std::uint64_t sealed_bytes(app::TrailServiceOptions options) {
   std::uint64_t bytes = 0;
   for (const auto& segment : (*service)->audit_stream().record().segments)
     bytes += segment.segment.bytes + segment.hashes.bytes + segment.ids.bytes;
+  // Sidecars are in no manifest.
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(options.data))
+    if (entry.path().extension() == ".pub") bytes += entry.file_size();
   return bytes;
 }
 
@@ -153,72 +151,6 @@ Figure run_vestige(const Settings& settings, const std::string& name,
 
 // --------------------------------------------------------------------------------------------- SQLite
 
-class Sqlite {
- public:
-  explicit Sqlite(const std::string& path) {
-    if (sqlite3_open(path.c_str(), &database_) != SQLITE_OK) give_up("cannot open " + path);
-    // Durable at every commit, as an acknowledgement of Vestige is.
-    execute("PRAGMA journal_mode=WAL");
-    execute("PRAGMA synchronous=FULL");
-    execute(
-        "CREATE TABLE event(position INTEGER PRIMARY KEY, id BLOB, time INTEGER, kind TEXT, action TEXT, "
-        "source_type TEXT, source_id TEXT, target_type TEXT, target_id TEXT, content TEXT)");
-    execute("CREATE UNIQUE INDEX event_id ON event(id)");
-    for (const auto* column : {"time", "action", "source_id", "target_id"})
-      execute(fmt::format("CREATE INDEX event_{0} ON event({0})", column));
-    execute(
-        "CREATE VIRTUAL TABLE event_words USING fts5(content, content='event', content_rowid='position')");
-    insert_ = prepare(
-        "INSERT INTO event(id,time,kind,action,source_type,source_id,target_type,target_id,content) "
-        "VALUES(?,?,?,?,?,?,?,?,?)");
-    insert_words_ = prepare("INSERT INTO event_words(rowid, content) VALUES(?,?)");
-  }
-  ~Sqlite() {
-    sqlite3_finalize(insert_);
-    sqlite3_finalize(insert_words_);
-    sqlite3_close(database_);
-  }
-  Sqlite(const Sqlite&) = delete;
-  Sqlite& operator=(const Sqlite&) = delete;
-
-  void execute(const std::string& sql) {
-    if (sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
-      give_up(fmt::format("SQLite: {}: {}", sql, sqlite3_errmsg(database_)));
-  }
-
-  void add(std::string_view line) {
-    if (!parser_.parse(line, document_)) give_up("an event does not parse");
-    const auto root = document_.root();
-    sqlite3_reset(insert_);
-    constexpr const char* columns[] = {"id",         "time",     "kind",       "action",
-                                       "sourceType", "sourceId", "targetType", "targetId"};
-    for (int i = 0; i < 8; ++i) {
-      const auto value = root.find(columns[i]).string();
-      sqlite3_bind_text(insert_, i + 1, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
-    }
-    sqlite3_bind_text(insert_, 9, line.data(), static_cast<int>(line.size()), SQLITE_STATIC);
-    if (sqlite3_step(insert_) != SQLITE_DONE) give_up(sqlite3_errmsg(database_));
-    sqlite3_reset(insert_words_);
-    sqlite3_bind_int64(insert_words_, 1, sqlite3_last_insert_rowid(database_));
-    sqlite3_bind_text(insert_words_, 2, line.data(), static_cast<int>(line.size()), SQLITE_STATIC);
-    if (sqlite3_step(insert_words_) != SQLITE_DONE) give_up(sqlite3_errmsg(database_));
-  }
-
- private:
-  sqlite3_stmt* prepare(const char* sql) {
-    sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v2(database_, sql, -1, &statement, nullptr) != SQLITE_OK)
-      give_up(sqlite3_errmsg(database_));
-    return statement;
-  }
-
-  sqlite3* database_ = nullptr;
-  sqlite3_stmt* insert_ = nullptr;
-  sqlite3_stmt* insert_words_ = nullptr;
-  json::Parser parser_;
-  json::Document document_;
-};
-
 Figure run_sqlite(const Settings& settings, const std::vector<std::string>& batches,
                   std::uint64_t events_max) {
   const auto directory = settings.directory + "/sqlite-bench";
@@ -231,14 +163,8 @@ Figure run_sqlite(const Settings& settings, const std::vector<std::string>& batc
     const double cpu_start = cpu_seconds();
     for (const auto& batch : batches) {
       if (figure.events >= events_max) break;
-      database.execute("BEGIN");
-      for (std::size_t at = 0; at < batch.size();) {
-        const auto end = batch.find('\n', at);
-        database.add(std::string_view(batch).substr(at, end - at));
-        ++figure.events;
-        at = end + 1;
-      }
-      database.execute("COMMIT");
+      database.add_batch(batch);
+      figure.events += static_cast<std::uint64_t>(std::ranges::count(batch, '\n'));
     }
     figure.seconds = now_seconds() - start;
     figure.cpu_seconds = cpu_seconds() - cpu_start;

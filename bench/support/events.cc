@@ -65,7 +65,7 @@ std::vector<std::string> make_batches(std::uint64_t count, std::size_t batch, co
   for (std::uint64_t number = 0; number < count;) {
     std::string body;
     for (std::size_t i = 0; i < batch && number < count; ++i, ++number)
-      body += make_event(random, number, options) + "\n";
+      body += make_event(random, options.first + number, options) + "\n";
     batches.push_back(std::move(body));
   }
   return batches;

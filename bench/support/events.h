@@ -10,6 +10,7 @@ namespace vestige::bench {
 
 struct EventOptions {
   std::uint64_t seed = 1;
+  std::uint64_t first = 0;    // number of the first event: times go on from there
   bool with_subject = false;  // every event belongs to one of `subjects` persons
   std::uint32_t subjects = 10'000;
 };
