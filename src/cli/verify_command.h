@@ -18,7 +18,7 @@ struct VerifyArguments {
   std::string root_key_command{};
   std::string root_key_environment{};
   std::vector<std::string> verifier_keys{};  // texts, or files that hold one
-  std::string certificate{};  // a file: it is checked, and no data directory
+  std::string certificate{};                 // a file: it is checked, and no data directory
   bool no_keys = false;
   bool json = false;
 };

@@ -16,8 +16,9 @@ inline constexpr std::size_t frame_payload_bytes_max = 64 << 20;
 inline constexpr std::size_t group_bytes_target = 4 << 20;  // a group stops taking submissions past it
 inline constexpr std::size_t streams_max = 255;
 inline constexpr std::size_t columns_max = 64;
-inline constexpr std::size_t page_tokens_max = 32'768;     // a page with more is always read
-inline constexpr std::uint32_t filter_buckets_max = 4'096;  // of a group of pages: twice what such pages ask for
+inline constexpr std::size_t page_tokens_max = 32'768;  // a page with more is always read
+inline constexpr std::uint32_t filter_buckets_max =
+    4'096;  // of a group of pages: twice what such pages ask for
 inline constexpr std::size_t sidecar_facts_bytes_max = 64 << 20;
 inline constexpr std::size_t manifest_bytes_max = 64 << 20;
 inline constexpr std::size_t marks_max = 65'536;

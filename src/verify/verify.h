@@ -24,7 +24,8 @@
 //   1. problems that name an entry come before those that name none; among them the lowest stream number of
 //   the
 //      manifest, then the lowest index;
-//   2. then the order of files: signer state, checkpoint, segment, hash file, id run, sidecar, write-ahead log, vault,
+//   2. then the order of files: signer state, checkpoint, segment, hash file, id run, sidecar, write-ahead
+//   log, vault,
 //      API keys, files that are nobody's;
 //   3. then path and offset.
 // Where a leaf and the hash file disagree, the hash file is named if it is not the one that the manifest

@@ -67,8 +67,9 @@ void World::open() {
   options.disk_reserve_bytes = 0;
   options.segment_rows_max = trail::block_rows;
   options.threads = false;
-  auto opened_log = trail::Log::open({*data_files, clock, entropy, wrapper_, *barrier_, entry_schema(), &tokeniser_},
-                                     options, {{"default", "audit", true}});
+  auto opened_log =
+      trail::Log::open({*data_files, clock, entropy, wrapper_, *barrier_, entry_schema(), &tokeniser_},
+                       options, {{"default", "audit", true}});
   ASSERT_TRUE(opened_log) << opened_log.error().message;
   log = *std::move(opened_log);
   auto opened_signer = trail::Signer::open(*signer_files, entropy, clock, "default/audit", "log.example",
