@@ -117,6 +117,7 @@ Status run(const cli::ServeArguments& arguments) {
   platform::EventLoop loop(loop_threads);
   platform::EventLoop queries(query_threads);
   platform::EventLoop acts(act_threads);
+  platform::EventLoop keeping(1);  // of its own, so that no search keeps checkpoints waiting
   http::Router router;
   std::unique_ptr<http::Server> server;
   api::Api api({loop, queries, acts, clock, service->log(), service->audit_stream(), service->signer(),
@@ -129,7 +130,7 @@ Status run(const cli::ServeArguments& arguments) {
     if (auto stopped = service->stop(); !stopped) spdlog::error("{}", stopped.error().message);
     return started;
   }
-  queries.every(housekeeping_period, [&service] {
+  keeping.every(housekeeping_period, [&service] {
     if (auto kept = service->housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
   });
   acts.every(housekeeping_period, [&service] {
@@ -142,6 +143,7 @@ Status run(const cli::ServeArguments& arguments) {
   loop.start();
   queries.start();
   acts.start();
+  keeping.start();
   say_how_it_stands(*service, service->log(), service->audit_stream());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
                service->data().describe(std::string(admin_key_name)));
@@ -150,6 +152,7 @@ Status run(const cli::ServeArguments& arguments) {
   spdlog::info("stopping: no new requests, running ones are finished");
   api.close_streams();
   server->stop();
+  keeping.stop();
   acts.stop();
   queries.stop();
   loop.stop();

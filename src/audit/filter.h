@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/limits.h"
 #include "audit/search/condition.h"
 #include "audit/search/tally.h"
 #include "audit/search/visibility.h"
@@ -26,6 +27,7 @@ struct Search {
   TallyWish tally;
   SearchOrder order = SearchOrder::descending;
   std::uint32_t limit = 0;
+  std::uint64_t rows_max = search_rows_max;  // entries that may be read for one page
   std::string cursor;
   Hash digest{};  // of what is searched and the order: a cursor belongs to one search
 };

@@ -33,6 +33,8 @@ inline constexpr std::size_t facet_value_bytes_max = 1'024;  // longer values ar
 inline constexpr std::uint32_t facet_top_default = 10;
 inline constexpr std::uint32_t facet_top_max = 1'000;
 inline constexpr std::size_t histogram_buckets_max = 10'000;
+inline constexpr std::uint64_t search_rows_max =
+    500'000;  // entries read for one page; it ends early past them
 inline constexpr std::size_t search_answer_bytes_max = 64 << 20;  // a page ends early past it, with a cursor
 
 // What a record, a state, a diff or a blame is folded from; past it the oldest by arrival are folded, and the

@@ -223,11 +223,18 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
                          SearchAnswer& answer) {
   const bool up = search.order == SearchOrder::ascending;
   std::size_t bytes = 0;
+  std::uint64_t rows = 0;
   std::uint64_t last = 0;
   return matching.snapshot().scan(
       up ? start.next : 0, up ? start.size : start.next,
       up ? trail::Snapshot::Order::ascending : trail::Snapshot::Order::descending, matching.rows(),
       [&](const trail::ScannedRow& row) -> Result<bool> {
+        // A search that finds little in much goes on with the next request.
+        if (rows == search.rows_max) {
+          answer.cursor = make_cursor(search, caller, {start.size, up ? row.index : row.index + 1});
+          return false;
+        }
+        ++rows;
         VESTIGE_TRY(const bool matched, matching.take(row));
         if (!matched) return true;
         // One match beyond the page tells that there is a next one.

@@ -92,6 +92,42 @@ TEST(Reader, PagesGiveEveryMatchOnceWhateverComesMeanwhile) {
   }
 }
 
+TEST(Reader, APageEndsEarlyWhereMuchIsReadAndNothingIsLost) {
+  Random random(testing::seed_of_test());
+  World world(3);
+  world.open();
+  for (int i = 0; i < 4; ++i) {
+    append(world, random, 30);
+    if (i == 1) world.seal_everything();
+  }
+  for (const std::string order : {"asc", "desc"}) {
+    std::vector<std::uint64_t> wanted, found;
+    for (std::uint64_t i = 0; i < world.stream().size(); ++i)
+      if (world.clear_bytes(i).find("\"WANTED\"") != std::string::npos) wanted.push_back(i);
+    if (order == "desc") std::ranges::reverse(wanted);
+    std::string cursor = "null";
+    std::size_t empty_pages = 0;
+    do {
+      json::Parser parser;
+      json::Document document;
+      // Of a kind that indexes cannot pass over.
+      const auto body = fmt::format(
+          R"({{"filter":{{"field":"action","wildcard":"WANT*"}},"order":"{}","cursor":{}}})", order, cursor);
+      ASSERT_TRUE(parser.parse(body, document));
+      auto parsed = parse_search(document, UnixMs{0});
+      ASSERT_TRUE(parsed);
+      parsed->rows_max = 1 + random.below(3);
+      const auto page = world.reader->search(*parsed, {}, "somebody");
+      ASSERT_TRUE(page) << page.error().message;
+      empty_pages += page->events.empty() ? 1 : 0;
+      for (const auto& event : page->events) found.push_back(index_of(event));
+      cursor = page->cursor ? "\"" + *page->cursor + "\"" : "null";
+    } while (cursor != "null");
+    EXPECT_EQ(found, wanted) << order;
+    EXPECT_GT(empty_pages, 0u);
+  }
+}
+
 TEST(Reader, ACursorServesItsSearchAndItsCallerOnly) {
   World world(1);
   Random random(1);
