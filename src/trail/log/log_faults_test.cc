@@ -207,6 +207,32 @@ TEST(LogFaults, AFullDiskRefusesWritesUntilThereIsSpace) {
   ASSERT_TRUE(trail.open());
 }
 
+// A block of several pages of which a failed step wrote some: its segment, full meanwhile, must not end within it.
+TEST(LogFaults, ASegmentNeverEndsWithinABlock) {
+  auto options = testing::small_options();
+  options.segment_bytes_max = 20 << 10;
+  for (std::uint64_t call = 1; call <= 12; ++call) {
+    SCOPED_TRACE(fmt::format("call {} fails", call));
+    SimTrail trail(seed(), options);
+    ASSERT_TRUE(trail.open());
+    for (int group = 0; group < 30; ++group) {
+      trail.submit_new(events_stream, 30, 100);
+      ASSERT_TRUE(trail.commit());
+    }
+    trail.disk().fail_call(call, SimDisk::Fault::disk_full);
+    (void)trail.log().seal_once(true);
+    trail.disk().fail_call(0, SimDisk::Fault::disk_full);
+    // What comes while sealing is behind stands in the next block.
+    trail.submit_new(events_stream, 30, 100);
+    ASSERT_TRUE(trail.commit());
+    ASSERT_TRUE(trail.log().seal_once(false));
+    trail.verify();
+    ASSERT_TRUE(trail.seal(true));
+    trail.verify();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
 TEST(LogFaults, ARecoveryOnAFullDiskCanBeRepeated) {
   SimTrail trail(seed());
   prepare(trail);

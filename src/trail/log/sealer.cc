@@ -142,8 +142,11 @@ Result<bool> Sealer::step(bool everything) {
     auto open = open_.find(stream->number());
     const bool is_open = open != open_.end() && open->second.writer;
     const auto block = stream->sealable_block();
-    // A full segment is closed before another block is begun.
-    if (is_open && (wants_closing(*open->second.writer) || (everything && !block))) {
+    // A full segment is closed before another block is begun, and never within one: a step that failed may
+    // have left some pages of this block in it.
+    const bool within =
+        is_open && block && open->second.writer->first() + open->second.writer->rows() > block->first;
+    if (is_open && !within && (wants_closing(*open->second.writer) || (everything && !block))) {
       VESTIGE_CHECKED(close_segment(*stream, open->second));
       return true;
     }
