@@ -89,3 +89,10 @@ def test_folder_without_history_is_said(context):
     assert "No commit history" in text, text
     child.send_signal(signal.SIGINT)
     assert child.wait(60) == 0
+
+
+def test_the_release_build_configures_in_an_empty_folder(context):
+    """What ./run builds is not built here, which would take minutes; that it can be begun is seen at once."""
+    done = subprocess.run(["cmake", "--preset", "release", "-S", str(harness.ROOT), "-B", str(context.folder / "build")],
+                          cwd=harness.ROOT, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
