@@ -72,6 +72,10 @@ class Window {
     ++free_;
     changed_.notify_all();
   }
+  void pause() {
+    Lock lock(mutex_);
+    changed_.wait_for(mutex_, std::chrono::milliseconds(2));
+  }
   void drain(std::size_t size) {
     Lock lock(mutex_);
     while (free_ < size) changed_.wait(mutex_);
@@ -116,6 +120,7 @@ Figure run_vestige(const Settings& settings, const std::string& name,
   if (auto started = (*service)->start(); !started) give_up(started.error().message);
 
   constexpr std::size_t window_size = 32;
+  const auto head_bytes_high = options.trail.head_bytes_max / 4 * 3;
   constexpr std::size_t producers = 2;
   Window window(window_size);
   std::atomic<std::size_t> next{0};
@@ -131,6 +136,9 @@ Figure run_vestige(const Settings& settings, const std::string& name,
           auto batch = (*service)->ingest().prepare(batches[at], audit::BodyForm::ndjson, context);
           if (!batch) give_up(batch.error().message);
           window.enter();
+          // Past the limit the server answers 503 and a client waits; what is measured then is the speed of
+          // sealing.
+          while ((*service)->log().figures().head_bytes > head_bytes_high) window.pause();
           (*service)->ingest().submit(*std::move(batch), [&](Result<audit::BatchOutcome> outcome) {
             if (!outcome) give_up(outcome.error().message);
             accepted += outcome->accepted;
