@@ -32,6 +32,7 @@ struct Settings {
 
 constexpr std::size_t slab_events = 100'000;
 constexpr std::size_t batch_events = 1'000;
+constexpr std::uint64_t head_bytes_high = 192 << 20;  // past it a producer waits for sealing
 
 double now_ms() {
   return std::chrono::duration<double, std::milli>(platform::system_clock().monotonic()).count();
@@ -102,7 +103,8 @@ class Trail {
       if (!batch) give_up(batch.error().message);
       {
         Lock lock(mutex_);
-        while (under_way_ >= 16) changed_.wait(mutex_);
+        while (under_way_ >= 16 || service_->log().figures().head_bytes > head_bytes_high)
+          changed_.wait_for(mutex_, std::chrono::milliseconds(2));
         ++under_way_;
       }
       service_->ingest().submit(*std::move(batch), [this](Result<audit::BatchOutcome> outcome) {
