@@ -1,8 +1,8 @@
 // Defends: a search in full (filter tree, query language, text, subject, facets, histogram, total, paging)
 // answers as a naive model does that walks every event with code of its own, whatever state the events are
-// in: in memory, in segments, after a restart, with persons erased. Each planted fault tried by hand (a token
-// left out of what a page is looked up by, a value left out of a facet, a page that begins one entry late)
-// made it fail.
+// in: in memory, in segments, after a restart, with persons erased. Three planted faults (a token left out of
+// what a page is looked up by, a value left out of a facet, a page that begins one entry late) were each
+// caught by the tests of this file.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
