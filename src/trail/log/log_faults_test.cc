@@ -207,7 +207,8 @@ TEST(LogFaults, AFullDiskRefusesWritesUntilThereIsSpace) {
   ASSERT_TRUE(trail.open());
 }
 
-// A block of several pages of which a failed step wrote some: its segment, full meanwhile, must not end within it.
+// A block of several pages of which a failed step wrote some: its segment, full meanwhile, must not end
+// within it.
 TEST(LogFaults, ASegmentNeverEndsWithinABlock) {
   auto options = testing::small_options();
   options.segment_bytes_max = 20 << 10;
