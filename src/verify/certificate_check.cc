@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "base/encoding.h"
 #include "json/json.h"
 #include "trail/format/note.h"
 #include "trail/merkle/merkle.h"
 #include "verify/internal/entry_check.h"
+#include "verify/internal/json_member.h"
 #include "verify/proof_check.h"
 
 namespace vestige::verify {
@@ -29,16 +29,6 @@ std::unexpected<Error> wrong(std::string_view what) {
 std::string text_in(const json::Value& object, std::string_view name) {
   const auto value = object.find(name);
   return value.is_string() ? std::string(value.string()) : std::string();
-}
-
-std::optional<std::uint64_t> number_in(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  if (!value.is_number()) return std::nullopt;
-  const auto text = value.number();
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 // One canonical object and nothing else.

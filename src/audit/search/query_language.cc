@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "audit/limits.h"
+#include "audit/search/time_span.h"
 #include "base/time_text.h"
 
 namespace vestige::audit {
@@ -36,29 +37,8 @@ std::optional<double> parse_number(std::string_view text) {
   return value;
 }
 
-std::optional<std::int64_t> parse_span(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end + 1 != text.data() + text.size() || count < 0 || count > 1'000'000)
-    return std::nullopt;
-  switch (*end) {
-    case 's':
-      return count * 1'000;
-    case 'm':
-      return count * 60'000;
-    case 'h':
-      return count * 3'600'000;
-    case 'd':
-      return count * 86'400'000;
-    case 'w':
-      return count * 604'800'000;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::optional<UnixMs> parse_moment(std::string_view text, UnixMs now) {
-  if (const auto span = parse_span(text)) return UnixMs{now.value - *span};
+  if (const auto span = parse_time_span(text)) return UnixMs{now.value - *span};
   if (text.size() == 10) return parse_time(std::string(text) + "T00:00:00Z");
   return parse_time(text);
 }

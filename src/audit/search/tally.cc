@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "audit/internal/refusal.h"
 #include "audit/limits.h"
+#include "audit/search/time_span.h"
 #include "base/time_text.h"
 
 namespace vestige::audit {
@@ -15,28 +15,6 @@ namespace {
 using internal::refuse;
 
 bool is_set(const json::Value& value) { return value.exists() && !value.is_null(); }
-
-// "15m", "1h", "1d", "1w": weeks begin on Thursday, as the epoch did.
-std::optional<std::int64_t> parse_interval(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end + 1 != text.data() + text.size() || count < 1 || count > 10'000)
-    return std::nullopt;
-  switch (*end) {
-    case 's':
-      return count * 1'000;
-    case 'm':
-      return count * 60'000;
-    case 'h':
-      return count * 3'600'000;
-    case 'd':
-      return count * 86'400'000;
-    case 'w':
-      return count * 604'800'000;
-    default:
-      return std::nullopt;
-  }
-}
 
 Result<FacetWish> parse_facet(const json::Value& value, const std::string& path) {
   FacetWish facet;
@@ -96,8 +74,8 @@ Result<TallyWish> parse_tally(const json::Value& search) {
   }
   if (const auto histogram = search.find("histogram"); is_set(histogram)) {
     const auto interval = histogram.find("interval");
-    wish.interval_ms = interval.is_string() ? parse_interval(interval.string()) : std::nullopt;
-    if (!wish.interval_ms || histogram.size() != 1)
+    wish.interval_ms = interval.is_string() ? parse_time_span(interval.string()) : std::nullopt;
+    if (!wish.interval_ms || *wish.interval_ms == 0 || histogram.size() != 1)
       return refuse(histogram, "/histogram", "must be {\"interval\": \"1h\"}; units are s, m, h, d and w");
     wish.interval = std::string(interval.string());
   }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/encoding.h"
 #include "cli/import/internal/readers.h"
+#include "cli/import/internal/text_stream.h"
 #include "json/json.h"
 
 namespace vestige::cli::importing {
@@ -16,20 +17,6 @@ namespace {
 
 constexpr std::size_t chunk_bytes = 128 << 10;
 constexpr std::string_view delimiters = ",;\t|";
-
-class TextStream final : public platform::ByteStream {
- public:
-  explicit TextStream(std::string_view text) : text_(text) {}
-  Result<std::size_t> read(std::span<std::uint8_t> out) override {
-    const auto count = std::min(out.size(), text_.size());
-    std::copy_n(text_.begin(), count, out.begin());
-    text_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::string_view text_;
-};
 
 // How many fields the first row and the second have. A row that the text may end in the middle of counts as
 // one that fits.

@@ -7,6 +7,7 @@
 #include "cli/import/internal/csv_records.h"
 #include "cli/import/internal/json_records.h"
 #include "cli/import/internal/readers.h"
+#include "cli/import/internal/text_stream.h"
 
 namespace vestige::cli::importing {
 namespace {
@@ -17,20 +18,6 @@ constexpr std::string_view event_members[] = {"action",     "changes", "context"
                                               "id",         "kind",    "lossless",         "sourceEntityMeta",
                                               "sourceType", "subject", "targetEntityMeta", "sourceId",
                                               "targetType", "time",    "targetId"};
-
-class Memory final : public platform::ByteStream {
- public:
-  explicit Memory(std::string_view text) : text_(text) {}
-  Result<std::size_t> read(std::span<std::uint8_t> out) override {
-    const auto count = std::min(out.size(), text_.size());
-    std::copy_n(text_.begin(), count, out.begin());
-    text_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::string_view text_;
-};
 
 std::string_view without_mark(std::string_view text) {
   return text.starts_with(byte_order_mark) ? text.substr(byte_order_mark.size()) : text;
@@ -52,7 +39,7 @@ bool is_event(const json::Value& record) {
 // The first JSON record in the part of the text that is known; empty where it does not end there.
 std::optional<std::string> first_record(std::string_view start, bool is_whole,
                                         const std::string& array_name) {
-  Memory memory(start);
+  TextStream memory(start);
   JsonRecords records(memory, {}, array_name);
   const auto record = records.next();
   if (!record || !*record) return std::nullopt;
@@ -110,7 +97,7 @@ Result<std::string> first_rows(PeekStream& stream) {
 }
 
 std::string csv_format(std::string_view start, char delimiter, const Catalogue& catalogue) {
-  Memory memory(start);
+  TextStream memory(start);
   CsvRecords rows(memory, {}, delimiter);
   const auto row = rows.next();
   return row && *row ? format_of((*row)->json, catalogue, "csv") : "csv";

@@ -50,7 +50,7 @@ std::vector<Hash> leaves_of_bundles(const Files& files, std::uint64_t size) {
 
 TEST(TesseraLog, EverySignedRootIsThatOfItsTilesAndEntries) {
   const auto tar = shared_bytes("vectors/tlog-tessera-log.tar.zst");
-  if (!tar) GTEST_SKIP();
+  if (!tar) GTEST_SKIP();  // named by shared_bytes: the folder is not beside this clone
   Files files;
   for (auto& [name, content] : tar_files(*tar)) files[name] = content;
   const auto key = parse_verifier_key(tessera_key);
@@ -112,7 +112,7 @@ class SumdbStrings {
 
 TEST(SumdbNotes, KeysAndNotesVerify) {
   const auto strings = SumdbStrings::load();
-  if (!strings) GTEST_SKIP();
+  if (!strings) GTEST_SKIP();  // named by shared_bytes: the folder is not beside this clone
   const auto neumann = parse_verifier_key(strings->at("note/note_test.go", 249));
   const auto enoch = parse_verifier_key(strings->at("note/note_test.go", 255));
   ASSERT_TRUE(neumann);
@@ -149,7 +149,7 @@ TEST(SumdbNotes, KeysAndNotesVerify) {
 
 TEST(SumdbNotes, TreeHeadsAndTilePaths) {
   const auto strings = SumdbStrings::load();
-  if (!strings) GTEST_SKIP();
+  if (!strings) GTEST_SKIP();  // named by shared_bytes: the folder is not beside this clone
   const auto& head = strings->at("tlog/note_test.go", 23);
   const auto checkpoint = parse_checkpoint(head);
   ASSERT_TRUE(checkpoint);

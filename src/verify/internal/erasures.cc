@@ -3,24 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "base/encoding.h"
 #include "json/json.h"
+#include "verify/internal/json_member.h"
 
 namespace vestige::verify {
 namespace {
-
-std::optional<std::uint64_t> number_in(const json::Value& detail, std::string_view name) {
-  const auto value = detail.find(name);
-  if (!value.is_number()) return std::nullopt;
-  const auto text = value.number();
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::optional<Block16> ref_in(const json::Value& value) {
   return value.is_string() ? array_from_base64<16>(value.string()) : std::nullopt;
