@@ -319,13 +319,18 @@ struct Page::State {
   std::vector<std::vector<std::int64_t>> times;
   std::vector<ByteView> raw;           // uuid planes, bytes
   std::vector<std::uint32_t> present;  // rows that have the column
-  std::vector<std::vector<Block16>> salts;
-  std::vector<SeedRun> salt_runs;  // of the schema's first salt column
+  struct Salts {
+    std::vector<SeedRun> runs;
+    std::vector<Block16>
+        values;  // per row that has one; derived with the rest, columns alone do not need them
+  };
+  std::vector<Salts> salts;
 
   Status read_shapes(ByteReader& in);
   Status read_column(std::size_t number, ByteReader& in);
   Status read_texts(TextColumn& column, std::size_t number, ByteReader& in);
   Status read_salts(std::size_t number, ByteReader& in);
+  void derive(std::size_t number);
   void append_value(std::size_t column, std::uint32_t row, std::string& to) const;
 };
 
@@ -438,24 +443,37 @@ Status Page::State::read_texts(TextColumn& column, std::size_t number, ByteReade
 Status Page::State::read_salts(std::size_t number, ByteReader& in) {
   const auto runs = in.varint();
   if (runs > present[number]) return damaged("too many salt runs");
-  auto& out = salts[number];
-  const bool is_first = salt_runs.empty();
-  std::uint32_t row = 0;
+  std::uint64_t covered = 0;
   for (std::uint64_t i = 0; i < runs; ++i) {
     const auto count = in.varint();
     const auto seed = in.array<16>();
-    if (!in.ok() || count > present[number] - out.size()) return damaged("salt runs do not fit");
-    if (is_first) salt_runs.push_back({static_cast<std::uint32_t>(count), seed});
-    // The rows of a run need not be consecutive: the salt belongs to the row's own index.
-    crypto::BlockPrf prf(seed);
-    for (std::uint64_t j = 0; j < count; ++j) {
-      while (ordinal[number][row] == TextColumn::absent) ++row;
-      out.push_back(prf(salt_input(first + row)));
-      ++row;
-    }
+    if (!in.ok() || count > present[number] - covered) return damaged("salt runs do not fit");
+    salts[number].runs.push_back({static_cast<std::uint32_t>(count), seed});
+    covered += count;
   }
-  if (out.size() != present[number]) return damaged("salt runs do not fit");
+  if (covered != present[number]) return damaged("salt runs do not fit");
   return {};
+}
+
+void Page::State::derive(std::size_t number) {
+  // The rows of a run need not be consecutive: a salt belongs to the row's own index.
+  Bytes inputs;
+  inputs.reserve(present[number] * sizeof(Block16));
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    if (ordinal[number][row] == TextColumn::absent) continue;
+    const auto input = salt_input(first + row);
+    inputs.insert(inputs.end(), input.begin(), input.end());
+  }
+  auto& values = salts[number].values;
+  values.resize(present[number]);
+  std::size_t done = 0;
+  for (const auto& run : salts[number].runs) {
+    crypto::BlockPrf prf(run.seed);
+    const auto bytes = run.count * sizeof(Block16);
+    prf.many(ByteView(inputs).subspan(done * sizeof(Block16), bytes),
+             {values.data()->data() + done * sizeof(Block16), bytes});
+    done += run.count;
+  }
 }
 
 Status Page::State::read_column(std::size_t number, ByteReader& in) {
@@ -524,7 +542,7 @@ std::optional<Block16> Page::salt_seed(std::uint32_t row) const {
   if (column == schema.end()) return std::nullopt;
   auto place = s.ordinal[static_cast<std::size_t>(column - schema.begin())][row];
   if (place == TextColumn::absent) return std::nullopt;
-  for (const auto& run : s.salt_runs) {
+  for (const auto& run : s.salts[static_cast<std::size_t>(column - schema.begin())].runs) {
     if (place < run.count) return run.seed;
     place -= run.count;
   }
@@ -535,6 +553,8 @@ Status Page::load_rest() {
   State& s = *state_;
   if (s.rest_loaded) return {};
   VESTIGE_CHECKED(unpack(s.rest_packed, s.rest_raw, s.rest));
+  for (std::size_t number = 0; number < s.schema->size(); ++number)
+    if ((*s.schema)[number].type == ColumnType::salt) s.derive(number);
   s.rest_loaded = true;
   return {};
 }
@@ -561,7 +581,7 @@ void Page::State::append_value(std::size_t column, std::uint32_t row, std::strin
       return;
     }
     case ColumnType::salt:
-      append_base64(to, salts[column][place]);
+      append_base64(to, salts[column].values[place]);
       return;
     case ColumnType::bytes: {
       const std::size_t size = (*schema)[column].size;

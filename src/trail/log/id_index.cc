@@ -3,57 +3,19 @@
 #include <fmt/format.h>
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <ranges>
 
 #include "base/check.h"
 #include "base/mutex.h"
 #include "trail/limits.h"
+#include "trail/log/id_filter.h"
 #include "trail/log/segment_file.h"
 
 namespace vestige::trail {
 namespace {
 
 constexpr std::size_t sparse_step = 512;  // entries between two resident fingerprints of a run
-constexpr std::size_t filter_bits_per_entry = 16;
-constexpr std::size_t filter_block_words = 8;  // 64 bytes: one cache line per question
 constexpr std::uint64_t smallest_filter_entries = std::uint64_t{1} << 20;
-
-// A blocked Bloom filter of fixed capacity. Fingerprints are already uniform, so bits are cut from them.
-class Filter {
- public:
-  explicit Filter(std::uint64_t entries)
-      : entries_max_(entries),
-        words_(entries * filter_bits_per_entry / 64 / filter_block_words * filter_block_words) {}
-  void add(std::uint64_t fingerprint) {
-    auto* block = words_.data() + block_of(fingerprint);
-    for (std::size_t i = 0; i < filter_block_words; ++i) block[i] |= bit_of(fingerprint, i);
-    ++entries_;
-  }
-  bool may_contain(std::uint64_t fingerprint) const {
-    const auto* block = words_.data() + block_of(fingerprint);
-    for (std::size_t i = 0; i < filter_block_words; ++i)
-      if ((block[i] & bit_of(fingerprint, i)) == 0) return false;
-    return true;
-  }
-  bool full() const { return entries_ >= entries_max_; }
-  std::uint64_t entries_max() const { return entries_max_; }
-  std::uint64_t bytes() const { return words_.size() * 8; }
-
- private:
-  std::size_t block_of(std::uint64_t fingerprint) const {
-    const auto blocks = words_.size() / filter_block_words;
-    return static_cast<std::size_t>(static_cast<unsigned __int128>(fingerprint) * blocks >> 64) *
-           filter_block_words;
-  }
-  // One bit in each word; multipliers of splitmix64 spread the 64 bits differently per word.
-  static std::uint64_t bit_of(std::uint64_t fingerprint, std::size_t word) {
-    const std::uint64_t mixed = (fingerprint + word * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
-    return std::uint64_t{1} << (mixed >> 58);
-  }
-
-  std::uint64_t entries_max_;
-  std::uint64_t entries_ = 0;
-  std::vector<std::uint64_t> words_;
-};
 
 struct Run {
   std::uint64_t first;
@@ -78,6 +40,12 @@ struct Run {
   }
 };
 
+// Covers the runs from `first_run` on.
+struct RunFilter {
+  IdFilter filter;
+  std::size_t first_run;
+};
+
 }  // namespace
 
 struct IdIndex::State {
@@ -86,7 +54,7 @@ struct IdIndex::State {
   // Entries whose fingerprint `recent` holds already for another one; practically empty.
   std::vector<std::pair<std::uint64_t, std::uint64_t>> more GUARDED_BY(mutex);
   std::vector<std::unique_ptr<Run>> runs GUARDED_BY(mutex);
-  std::vector<Filter> filters GUARDED_BY(mutex);
+  std::vector<RunFilter> filters GUARDED_BY(mutex);
   std::uint64_t in_runs GUARDED_BY(mutex) = 0;
 };
 
@@ -118,10 +86,12 @@ Status IdIndex::add_run(platform::FileSystem& files, const std::string& path, co
 
   Lock lock(state_->mutex);
   for (const auto& entry : decoded->entries) {
-    if (state_->filters.empty() || state_->filters.back().full())
-      state_->filters.emplace_back(state_->filters.empty() ? smallest_filter_entries
-                                                           : state_->filters.back().entries_max() * 2);
-    state_->filters.back().add(entry.fingerprint);
+    if (state_->filters.empty() || state_->filters.back().filter.full()) {
+      const auto capacity =
+          state_->filters.empty() ? smallest_filter_entries : state_->filters.back().filter.capacity() * 2;
+      state_->filters.push_back({IdFilter(capacity), state_->runs.size()});
+    }
+    state_->filters.back().filter.add(entry.fingerprint);
   }
   state_->in_runs += run->count;
   state_->runs.push_back(std::move(run));
@@ -139,22 +109,27 @@ Status IdIndex::add_run(platform::FileSystem& files, const std::string& path, co
 Result<std::vector<std::uint64_t>> IdIndex::find(std::uint64_t fingerprint) const {
   std::vector<std::uint64_t> found;
   Lock lock(state_->mutex);
-  const bool in_runs = std::ranges::any_of(
-      state_->filters, [&](const Filter& filter) { return filter.may_contain(fingerprint); });
-  if (in_runs)
-    for (const auto& run : state_->runs) VESTIGE_CHECKED(run->find(fingerprint, found));
+  auto end = state_->runs.size();
+  for (const auto& [filter, first_run] : state_->filters | std::views::reverse) {
+    if (filter.may_contain(fingerprint))
+      for (auto i = first_run; i < end; ++i) VESTIGE_CHECKED(state_->runs[i]->find(fingerprint, found));
+    // The run in which a filter becomes full goes on in the next one.
+    end = first_run + 1;
+  }
   if (const auto it = state_->recent.find(fingerprint); it != state_->recent.end())
     found.push_back(it->second);
   for (const auto& [other, index] : state_->more)
     if (other == fingerprint) found.push_back(index);
   std::ranges::sort(found);
+  const auto repeated = std::ranges::unique(found);
+  found.erase(repeated.begin(), repeated.end());
   return found;
 }
 
 IdIndex::Figures IdIndex::figures() const {
   Lock lock(state_->mutex);
   Figures figures{state_->recent.size() + state_->more.size(), state_->in_runs, 0};
-  for (const auto& filter : state_->filters) figures.filter_bytes += filter.bytes();
+  for (const auto& [filter, first_run] : state_->filters) figures.filter_bytes += filter.bytes();
   return figures;
 }
 
