@@ -64,7 +64,8 @@ class Reader::Matching {
         visibility_(visibility),
         snapshot_(snapshot),
         bytes_(search.where),
-        rows_(row_test(search.where)) {}
+        rows_(row_test(search.where)),
+        by_columns_(visibility.rows || search.id ? ByColumns::never : by_columns(search.where)) {}
 
   // Looks up whose sections a search for a subject concerns.
   Status prepare();
@@ -77,6 +78,11 @@ class Reader::Matching {
   const trail::Snapshot& snapshot() const { return snapshot_; }
   // What pages and columns can tell; after prepare().
   const trail::RowTest& rows() const { return rows_; }
+  // Whether the rows of the page that pass rows() are those that match.
+  bool told_by_columns(const trail::ScannedPage& page) const {
+    return by_columns_ == ByColumns::always ||
+           (by_columns_ == ByColumns::pages_without_sections && !page.has_sections);
+  }
 
  private:
   bool may_match(std::string_view entry) const;
@@ -87,6 +93,7 @@ class Reader::Matching {
   const trail::Snapshot& snapshot_;
   const ByteTest bytes_;
   trail::RowTest rows_;
+  const ByColumns by_columns_;
   std::optional<std::vector<std::string>> subjects_;  // refs that must occur, as the entry writes them
   json::Parser parser_;
   json::Document document_;
@@ -251,12 +258,17 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
 
 Status Reader::count_all(const Search& search, Matching& matching, std::uint64_t size, SearchAnswer& answer) {
   Tally tally(search.tally);
-  VESTIGE_CHECKED(matching.snapshot().scan(0, size, trail::Snapshot::Order::ascending, matching.rows(),
-                                           [&](const trail::ScannedRow& row) -> Result<bool> {
-                                             VESTIGE_TRY(const bool matched, matching.take(row));
-                                             if (matched) VESTIGE_CHECKED(tally.add(matching.event()));
-                                             return true;
-                                           }));
+  VESTIGE_CHECKED(matching.snapshot().scan(
+      0, size, trail::Snapshot::Order::ascending, matching.rows(),
+      [&](const trail::ScannedRow& row) -> Result<bool> {
+        VESTIGE_TRY(const bool matched, matching.take(row));
+        if (matched) VESTIGE_CHECKED(tally.add(matching.event()));
+        return true;
+      },
+      [&](const trail::ScannedPage& page) -> Result<bool> {
+        if (!matching.told_by_columns(page)) return false;
+        return tally.add(page);
+      }));
   tally.write(answer.tally);
   return {};
 }

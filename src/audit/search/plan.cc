@@ -24,25 +24,35 @@ struct Column {
 constexpr Column columns[] = {{"action", false},     {"kind", false},    {"sourceId", true},
                               {"sourceType", false}, {"targetId", true}, {"targetType", false}};
 
+const Column* column_of(const FieldPath& field) {
+  if (field.keys.size() != 1) return nullptr;
+  const auto* found = std::ranges::find(columns, field.keys.front(), &Column::name);
+  return found == std::end(columns) ? nullptr : found;
+}
+
+bool is_time(const FieldPath& field) { return field.keys.size() == 1 && field.keys.front() == "time"; }
+
 bool all_strings(const std::vector<Operand>& operands) {
   return std::ranges::all_of(operands,
                              [](const Operand& operand) { return operand.type == json::Type::string; });
 }
 
+// The column that the condition compares with plain strings.
+const Column* compared_column(const Condition& condition) {
+  if (condition.test != Test::in || condition.ignore_case || !all_strings(condition.operands)) return nullptr;
+  return column_of(condition.field);
+}
+
 void add_column(const Condition& condition, trail::RowTest& test) {
-  if (condition.test != Test::in || condition.ignore_case || !condition.expected ||
-      !all_strings(condition.operands))
-    return;
-  for (const auto& column : columns) {
-    if (condition.field.keys.size() != 1 || condition.field.keys.front() != column.name) continue;
-    trail::RowTest::Text text{std::string(column.name), {}, column.may_be_sealed};
-    for (const auto& operand : condition.operands) text.any_of.push_back(escaped(operand.text));
-    test.texts.push_back(std::move(text));
-  }
+  const auto* column = compared_column(condition);
+  if (column == nullptr) return;
+  trail::RowTest::Text text{std::string(column->name), {}, column->may_be_sealed};
+  for (const auto& operand : condition.operands) text.any_of.push_back(escaped(operand.text));
+  test.texts.push_back(std::move(text));
 }
 
 void add_time(const Condition& condition, trail::RowTest& test) {
-  if (condition.test != Test::range || condition.field.keys != std::vector<std::string>{"time"}) return;
+  if (condition.test != Test::range || !is_time(condition.field)) return;
   if (condition.from && condition.from->time) {
     test.time_column = "time";
     test.time_from =
@@ -80,6 +90,26 @@ trail::RowTest row_test(const Condition& where) {
   add_rows(where, test);
   add_tokens(where, test.tokens);
   return test;
+}
+
+ByColumns by_columns(const FieldPath& field) {
+  const auto* column = column_of(field);
+  if (column == nullptr) return ByColumns::never;
+  return column->may_be_sealed ? ByColumns::pages_without_sections : ByColumns::always;
+}
+
+ByColumns by_columns(const Condition& where) {
+  if (where.kind == Kind::all) {
+    auto least = ByColumns::always;
+    for (const auto& part : where.parts) least = std::min(least, by_columns(part));
+    return least;
+  }
+  if (where.kind != Kind::field) return ByColumns::never;
+  if (compared_column(where) != nullptr) return by_columns(where.field);
+  const auto is_moment = [](const std::optional<Bound>& bound) { return !bound || bound->time; };
+  return where.test == Test::range && is_time(where.field) && is_moment(where.from) && is_moment(where.to)
+             ? ByColumns::always
+             : ByColumns::never;
 }
 
 ByteTest::ByteTest(const Condition& where) : root_(compile(where)) {}

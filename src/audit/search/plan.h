@@ -14,6 +14,13 @@ namespace vestige::audit {
 // Of conditions that must all hold.
 trail::RowTest row_test(const Condition& where);
 
+// In which pages the columns alone tell what there is to know of a row.
+enum class ByColumns { never, pages_without_sections, always };
+// Which rows match.
+ByColumns by_columns(const Condition& where);
+// What value a field has.
+ByColumns by_columns(const FieldPath& field);
+
 // Strings that must occur in the bytes of an entry without sealed sections.
 class ByteTest {
  public:

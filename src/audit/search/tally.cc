@@ -6,6 +6,7 @@
 
 #include "audit/internal/refusal.h"
 #include "audit/limits.h"
+#include "audit/search/plan.h"
 #include "audit/search/time_span.h"
 #include "base/time_text.h"
 
@@ -92,14 +93,26 @@ void Tally::add_to(Facet& facet, const FieldPath& field, const json::Value& even
   std::ranges::sort(values_);
   const auto repeated = std::ranges::unique(values_);
   values_.erase(repeated.begin(), repeated.end());
-  for (auto& value : values_) {
-    if (const auto known = facet.counts.find(value); known != facet.counts.end())
-      ++known->second;
-    else if (facet.counts.size() < facet_values_max && value.size() <= facet_value_bytes_max)
-      facet.counts.emplace(std::move(value), 1);
-    else
-      ++facet.uncounted;
-  }
+  for (auto& value : values_) count(facet, std::move(value), 1);
+}
+
+void Tally::count(Facet& facet, std::string value, std::uint64_t times) {
+  if (const auto known = facet.counts.find(value); known != facet.counts.end())
+    known->second += times;
+  else if (facet.counts.size() < facet_values_max && value.size() <= facet_value_bytes_max)
+    facet.counts.emplace(std::move(value), times);
+  else
+    facet.uncounted += times;
+}
+
+Status Tally::add_to_histogram(std::int64_t time) {
+  auto start = time - time % *wish_.interval_ms;
+  if (start > time) start -= *wish_.interval_ms;
+  ++buckets_[start];
+  if (buckets_.size() > histogram_buckets_max)
+    return refuse({}, "/histogram/interval", "gives too many intervals; take a longer one, or limit the time",
+                  fmt::format("histogram_buckets_max = {}", histogram_buckets_max));
+  return {};
 }
 
 Status Tally::add(const json::Value& event) {
@@ -108,14 +121,48 @@ Status Tally::add(const json::Value& event) {
   if (!wish_.interval_ms) return {};
   const auto text = event.find("time");
   const auto time = text.is_string() ? parse_time(text.string()) : std::nullopt;
-  if (!time) return {};
-  auto start = time->value - time->value % *wish_.interval_ms;
-  if (start > time->value) start -= *wish_.interval_ms;
-  ++buckets_[start];
-  if (buckets_.size() > histogram_buckets_max)
-    return refuse({}, "/histogram/interval", "gives too many intervals; take a longer one, or limit the time",
-                  fmt::format("histogram_buckets_max = {}", histogram_buckets_max));
-  return {};
+  return time ? add_to_histogram(time->value) : Status{};
+}
+
+void Tally::add_to(Facet& facet, const trail::ScannedPage& page, std::size_t column) {
+  const auto& text = page.page.text(column);
+  std::vector<std::uint64_t> times(text.values.size());
+  for (std::uint32_t row = 0; row < page.page.rows(); ++row) {
+    if (!page.rows[row]) continue;
+    if (text.rows[row] == trail::TextColumn::absent)
+      ++facet.missing;
+    else
+      ++times[text.rows[row]];
+  }
+  for (std::size_t i = 0; i < times.size(); ++i)
+    if (times[i] > 0) count(facet, fmt::format("\"{}\"", text.values[i]), times[i]);
+}
+
+Result<bool> Tally::add(const trail::ScannedPage& page) {
+  const auto time = page.column("time");
+  std::vector<std::size_t> columns;
+  for (const auto& facet : wish_.facets) {
+    const auto told = by_columns(facet.field);
+    const auto column = page.column(facet.field.keys.front());
+    if (told == ByColumns::never || (told == ByColumns::pages_without_sections && page.has_sections) ||
+        !column)
+      return false;
+    columns.push_back(*column);
+  }
+  const auto rows = page.page.rows();
+  std::uint64_t counted = 0;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    if (!page.rows[row]) continue;
+    // A time in another form than the column's stands in the entry.
+    if (!time || page.page.times(*time)[row] == INT64_MIN) return false;
+    ++counted;
+  }
+  total_ += counted;
+  for (std::size_t i = 0; i < facets_.size(); ++i) add_to(facets_[i], page, columns[i]);
+  if (wish_.interval_ms)
+    for (std::uint32_t row = 0; row < rows; ++row)
+      if (page.rows[row]) VESTIGE_CHECKED(add_to_histogram(page.page.times(*time)[row]));
+  return true;
 }
 
 void Tally::write(std::string& to) const {

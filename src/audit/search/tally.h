@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "audit/search/condition.h"
+#include "trail/log/stream.h"
 
 namespace vestige::audit {
 
@@ -33,6 +34,9 @@ class Tally {
   explicit Tally(const TallyWish& wish);
   // invalid where the histogram gets more buckets than histogram_buckets_max.
   Status add(const json::Value& event);
+  // Counts the rows of a page as add() would count their events; false, and counts nothing, where the columns
+  // do not tell enough.
+  Result<bool> add(const trail::ScannedPage& page);
   // Appends `,"total":..,"facets":[..],"histogram":{..}`, what was wished for.
   void write(std::string& to) const;
 
@@ -43,6 +47,9 @@ class Tally {
     std::uint64_t uncounted = 0;                            // values past a limit
   };
   void add_to(Facet& facet, const FieldPath& field, const json::Value& event);
+  static void count(Facet& facet, std::string value, std::uint64_t times);
+  static void add_to(Facet& facet, const trail::ScannedPage& page, std::size_t column);
+  Status add_to_histogram(std::int64_t time);
 
   const TallyWish& wish_;
   std::uint64_t total_ = 0;

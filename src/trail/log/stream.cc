@@ -433,6 +433,12 @@ Result<Record> Snapshot::read(std::uint64_t index) const {
 
 namespace {
 
+std::optional<std::size_t> column_of(const Schema& schema, std::string_view name) {
+  const auto found = std::ranges::find(schema, name, &Column::name);
+  if (found == schema.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - schema.begin());
+}
+
 // The columns of a run that a test asks about.
 struct BoundTest {
   struct Text {
@@ -441,17 +447,15 @@ struct BoundTest {
   };
   std::vector<Text> texts;
   std::optional<std::size_t> time_column;
+  bool complete = true;  // the run has all of them
 };
 
 BoundTest bind(const RowTest& test, const Schema& schema) {
-  const auto column = [&](const std::string& name) -> std::optional<std::size_t> {
-    for (std::size_t i = 0; i < schema.size(); ++i)
-      if (schema[i].name == name) return i;
-    return std::nullopt;
-  };
   BoundTest bound;
-  for (const auto& text : test.texts) bound.texts.push_back({&text, column(text.column)});
-  if (!test.time_column.empty()) bound.time_column = column(test.time_column);
+  for (const auto& text : test.texts) bound.texts.push_back({&text, column_of(schema, text.column)});
+  if (!test.time_column.empty()) bound.time_column = column_of(schema, test.time_column);
+  bound.complete = (test.time_column.empty() || bound.time_column) &&
+                   std::ranges::all_of(bound.texts, [](const auto& text) { return text.column.has_value(); });
   return bound;
 }
 
@@ -477,10 +481,20 @@ void mark_rows(const BoundTest& bound, const RowTest& test, const Page& page, bo
         keep[row] && (times[row] == INT64_MIN || (times[row] >= test.time_from && times[row] < test.time_to));
 }
 
+// Takes the flags of rows outside [from, to).
+void cut(const Page& page, std::uint64_t from, std::uint64_t to, std::vector<bool>& keep) {
+  for (std::uint32_t row = 0; row < page.rows(); ++row)
+    keep[row] = keep[row] && page.first() + row >= from && page.first() + row < to;
+}
+
 }  // namespace
 
+std::optional<std::size_t> ScannedPage::column(std::string_view name) const {
+  return column_of(schema, name);
+}
+
 Status Snapshot::scan_run(const PageRun& run, std::uint64_t from, std::uint64_t to, Order order,
-                          const RowTest& test, const std::function<Result<bool>(const ScannedRow&)>& visit,
+                          const RowTest& test, const RowVisitor& visit, const PageVisitor& by_columns,
                           bool& more) const {
   const auto bound = bind(test, run.schema());
   std::vector<bool> pages(run.pages(), true);
@@ -493,11 +507,16 @@ Status Snapshot::scan_run(const PageRun& run, std::uint64_t from, std::uint64_t 
     if (!pages[number] || run.page_end(number) <= from || run.page_first(number) >= to) continue;
     VESTIGE_TRY(auto page, run.read_page(number));
     mark_rows(bound, test, page, run.has_sections(number), keep);
+    cut(page, from, to, keep);
+    if (by_columns && bound.complete) {
+      VESTIGE_TRY(const bool done, by_columns({page, run.schema(), run.has_sections(number), keep}));
+      if (done) continue;
+    }
     std::optional<std::vector<std::vector<Bytes>>> sections;
     for (std::uint32_t j = 0; j < page.rows() && more; ++j) {
       const auto row = up ? j : page.rows() - 1 - j;
       const auto index = page.first() + row;
-      if (!keep[row] || index < from || index >= to) continue;
+      if (!keep[row]) continue;
       VESTIGE_CHECKED(page.load_rest());
       entry.clear();
       page.append_entry(row, entry);
@@ -514,7 +533,7 @@ Status Snapshot::scan_run(const PageRun& run, std::uint64_t from, std::uint64_t 
 }
 
 Status Snapshot::scan_block(const HeadBlock& block, std::uint64_t from, std::uint64_t to, Order order,
-                            const std::function<Result<bool>(const ScannedRow&)>& visit, bool& more) const {
+                            const RowVisitor& visit, bool& more) const {
   from = std::max(from, block.first);
   for (std::uint64_t i = from; i < to && more; ++i) {
     const auto index = order == Order::ascending ? i : to - 1 - (i - from);
@@ -532,7 +551,7 @@ Status Snapshot::scan_block(const HeadBlock& block, std::uint64_t from, std::uin
 }
 
 Status Snapshot::scan(std::uint64_t from, std::uint64_t to, Order order, const RowTest& test,
-                      const std::function<Result<bool>(const ScannedRow&)>& visit) const {
+                      const RowVisitor& visit, const PageVisitor& by_columns) const {
   to = std::min(to, size_);
   const auto& runs = view_->runs;
   const auto& blocks = view_->blocks;
@@ -542,7 +561,7 @@ Status Snapshot::scan(std::uint64_t from, std::uint64_t to, Order order, const R
     const auto part = order == Order::ascending ? i : parts - 1 - i;
     if (part < runs.size()) {
       if (runs[part]->end() > from && runs[part]->first() < to)
-        VESTIGE_CHECKED(scan_run(*runs[part], from, to, order, test, visit, more));
+        VESTIGE_CHECKED(scan_run(*runs[part], from, to, order, test, visit, by_columns, more));
       continue;
     }
     const auto number = part - runs.size();

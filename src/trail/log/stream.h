@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/strong.h"
 #include "trail/format/manifest.h"
+#include "trail/format/page.h"
 #include "trail/log/id_index.h"
 #include "trail/log/page_index.h"
 #include "trail/log/segment_file.h"
@@ -78,6 +79,16 @@ struct ScannedRow {
   std::function<Result<std::vector<Bytes>>()> blobs;
 };
 
+// What the columns of one page tell, for readers that need no more of it.
+struct ScannedPage {
+  const Page& page;
+  const Schema& schema;
+  bool has_sections;
+  const std::vector<bool>& rows;  // those within the scan that pass its test
+
+  std::optional<std::size_t> column(std::string_view name) const;
+};
+
 class Stream;
 
 // The stream as of one moment; stays readable whatever happens meanwhile. Thread-safe to share.
@@ -88,9 +99,13 @@ class Snapshot {
   Result<Record> read(std::uint64_t index) const;  // not_found past the size
   Result<Hash> leaf(std::uint64_t index) const;
   enum class Order { ascending, descending };
-  // Visits rows of [from, to) that pass the test until the visitor gives false.
-  Status scan(std::uint64_t from, std::uint64_t to, Order order, const RowTest& test,
-              const std::function<Result<bool>(const ScannedRow&)>& visit) const;
+  using RowVisitor = std::function<Result<bool>(const ScannedRow&)>;
+  using PageVisitor = std::function<Result<bool>(const ScannedPage&)>;
+  // Visits rows of [from, to) that pass the test until the visitor gives false. Where there is a
+  // `by_columns`, it is shown each page before; if it gives true, it has done with the page and no row of it
+  // is visited.
+  Status scan(std::uint64_t from, std::uint64_t to, Order order, const RowTest& test, const RowVisitor& visit,
+              const PageVisitor& by_columns = nullptr) const;
   // Proofs within trees up to this size.
   Result<Hash> root_at(std::uint64_t size) const;
   Result<std::vector<Hash>> inclusion(std::uint64_t index, std::uint64_t size) const;
@@ -105,9 +120,9 @@ class Snapshot {
   Result<std::vector<Hash>> leaves(std::uint64_t first, std::uint64_t count) const;
   Result<Hash> node(unsigned level, std::uint64_t i) const;
   Status scan_run(const PageRun& run, std::uint64_t from, std::uint64_t to, Order order, const RowTest& test,
-                  const std::function<Result<bool>(const ScannedRow&)>& visit, bool& more) const;
+                  const RowVisitor& visit, const PageVisitor& by_columns, bool& more) const;
   Status scan_block(const HeadBlock& block, std::uint64_t from, std::uint64_t to, Order order,
-                    const std::function<Result<bool>(const ScannedRow&)>& visit, bool& more) const;
+                    const RowVisitor& visit, bool& more) const;
 
   const Stream* stream_;
   std::shared_ptr<const StreamView> view_;
