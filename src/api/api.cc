@@ -127,6 +127,9 @@ void Api::Impl::add_routes(http::Router& router) {
   router.add("GET", "/api/entities/{type}/{id}/diff", needs(Scope::read, &Impl::get_diff));
   router.add("GET", "/api/entities/{type}/{id}/blame", needs(Scope::read, &Impl::get_blame));
   router.add("GET", "/api/subjects/{id}/timeline", needs(Scope::read, &Impl::get_timeline));
+  router.add("GET", "/api/cursors", needs(Scope::read, &Impl::get_cursors));
+  router.add("GET", "/api/cursors/{name}", needs(Scope::read, &Impl::get_cursor));
+  router.add("PUT", "/api/cursors/{name}", needs(Scope::read, &Impl::put_cursor));
   router.add("POST", "/api/keys", needs(Scope::admin, &Impl::post_keys));
   router.add("GET", "/api/keys", needs(Scope::admin, &Impl::get_keys));
   router.add("DELETE", "/api/keys/{id}", needs(Scope::admin, &Impl::delete_key));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "api/api_keys.h"
+#include "audit/cursors.h"
 #include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/reader.h"
@@ -36,6 +37,7 @@ struct ApiParts {
   audit::Ingest& ingest;
   audit::Reader& reader;
   audit::Erasures& erasures;
+  audit::Cursors& cursors;
   ApiKeys& keys;
   std::function<http::ServerFigures()> http_figures;
   std::string version;

@@ -53,6 +53,11 @@ void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder
           http::problem(400, "the parameter from must be an index, a whole number from 0 on"));
     next = *index;
   }
+  if (const auto name = request.query_value("cursor"); name && !request.header("last-event-id")) {
+    if (!audit::is_cursor_name(*name))
+      return responder.respond(http::problem(400, "the parameter cursor must be the name of a cursor"));
+    if (const auto cursor = parts_.cursors.find(*name)) next = cursor->next;
+  }
   const auto search = search_of(request);
   if (!search) return responder.respond(http::problem(search.error()));
   Lock lock(streams_mutex_);

@@ -121,7 +121,7 @@ Status run(const cli::ServeArguments& arguments) {
   http::Router router;
   std::unique_ptr<http::Server> server;
   api::Api api({loop, queries, acts, clock, service->log(), service->audit_stream(), service->signer(),
-                service->ingest(), service->reader(), service->erasures(), *keys,
+                service->ingest(), service->reader(), service->erasures(), service->cursors(), *keys,
                 [&server] { return server->figures(); }, std::string(cli::version)});
   api.add_routes(router);
   server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());

@@ -139,6 +139,7 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   service->reader_ = std::make_unique<audit::Reader>(
       *service->audit_, *service->vault_, *service->signers_.front().signer, &service->erasure_index_);
   VESTIGE_CHECKED(service->open_erasures());
+  service->cursors_ = std::make_unique<audit::Cursors>(*service->log_, *service->audit_);
   service->segments_recorded_.assign(service->log_->streams().size(), 0);
   return service;
 }

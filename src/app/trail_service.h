@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/cursors.h"
 #include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/location.h"
@@ -67,6 +68,7 @@ class TrailService {
   audit::Ingest& ingest() { return *ingest_; }
   audit::Reader& reader() { return *reader_; }
   audit::Erasures& erasures() { return *erasures_; }
+  audit::Cursors& cursors() { return *cursors_; }
   const vault::RootKey& root_key() const { return root_key_; }
   // Whether vault and signer lie below the data directory, where its backups would take them along.
   bool vault_beside_data() const { return vault_beside_data_; }
@@ -111,6 +113,7 @@ class TrailService {
   audit::ErasureIndex erasure_index_;
   std::unique_ptr<audit::Reader> reader_;
   std::unique_ptr<audit::Erasures> erasures_;
+  std::unique_ptr<audit::Cursors> cursors_;
   std::vector<std::size_t> segments_recorded_;  // by stream
   bool stopped_ = false;
 };

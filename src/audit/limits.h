@@ -15,6 +15,8 @@ inline constexpr std::size_t reason_bytes_max = 1'000;      // of an erasure
 inline constexpr std::size_t word_bytes_max = 256;          // kind, action, sourceType, targetType
 inline constexpr std::size_t subjects_max = 16;             // of one event
 inline constexpr std::size_t lossless_max = 1'000;
+inline constexpr std::size_t cursors_max = 4'096;  // of one stream
+inline constexpr std::size_t cursor_name_bytes_max = 64;
 inline constexpr std::size_t kinds_max = 1'000;
 inline constexpr std::size_t schema_depth_max = 32;
 

@@ -30,10 +30,7 @@ class Tail {
 
   Status run() {
     VESTIGE_CHECKED(find_server());
-    if (arguments_.from)
-      next_ = *arguments_.from;
-    else
-      VESTIGE_CHECKED(print_last());
+    VESTIGE_CHECKED(find_beginning());
     unsigned failures = 0;
     auto pause = reconnect_pause_min;
     while (!done_) {
@@ -62,7 +59,52 @@ class Tail {
  private:
   Status find_server() {
     VESTIGE_TRY(auto target, locate(arguments_.connection, surroundings_, KeyNeed::required));
+    saving_.emplace(target);
     connection_.emplace(std::move(target));
+    return {};
+  }
+
+  // Where it begins: at the saved cursor, at --from, or behind the newest few.
+  Status find_beginning() {
+    if (!arguments_.cursor.empty()) {
+      VESTIGE_TRY(const auto saved, saved_cursor());
+      if (saved) {
+        next_ = *saved;
+        saved_ = next_;
+        return {};
+      }
+    }
+    if (arguments_.from) {
+      next_ = *arguments_.from;
+      return {};
+    }
+    VESTIGE_CHECKED(print_last());
+    return save_cursor();
+  }
+
+  std::string cursor_path() const { return "/api/cursors/" + encoded(arguments_.cursor); }
+
+  // Nothing where the cursor was never saved.
+  Result<std::optional<std::uint64_t>> saved_cursor() {
+    VESTIGE_TRY(const auto response, connection_->client().send("GET", cursor_path()));
+    if (response.status == 404) return std::optional<std::uint64_t>{};
+    if (response.status != 200) return std::unexpected(refusal(response));
+    json::Document document;
+    VESTIGE_CHECKED(parse_answer(response.body, document));
+    const auto next = number_of(document.root(), "next", UINT64_MAX);
+    if (next == UINT64_MAX)
+      return fail(ErrorKind::corrupt, "The server's answer does not say where the cursor stands.");
+    return std::optional(next);
+  }
+
+  // What was printed is not sent again after the next start.
+  Status save_cursor() {
+    if (arguments_.cursor.empty() || next_ == saved_) return {};
+    VESTIGE_TRY(const auto response,
+                saving_->client().send("PUT", cursor_path(), JsonObject().number("next", next_).str(),
+                                       "application/json"));
+    if (response.status != 200) return std::unexpected(refusal(response));
+    saved_ = next_;
     return {};
   }
 
@@ -106,6 +148,7 @@ class Tail {
             return outcome.has_value() && !done_;
           });
           if (!fed) outcome = std::unexpected(fed.error());
+          if (auto saved = save_cursor(); !saved && outcome) outcome = std::move(saved);
           return outcome.has_value() && fed.value_or(false);
         });
     if (!outcome) return outcome;
@@ -157,6 +200,8 @@ class Tail {
   Surroundings& surroundings_;
   const bool as_json_;
   std::optional<Connection> connection_;
+  std::optional<Connection> saving_;  // beside the one that the stream occupies
+  std::optional<std::uint64_t> saved_;
   std::uint64_t next_ = 0;
   std::uint64_t printed_ = 0;
   bool done_ = false;
@@ -185,6 +230,12 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
       ->type_name("N");
   command
+      ->add_option(
+          "--cursor", arguments->cursor,
+          "go on where the tail of this name ended, and keep on the server how far this one comes; the "
+          "first time begin as without it")
+      ->type_name("NAME");
+  command
       ->add_option("query", arguments->query,
                    "only what this finds, in the search language of \"vestige query\"")
       ->type_name("QUERY");
@@ -197,7 +248,8 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige tail -n 20\n"
       "  vestige tail 'action:DELETED -actor:batch'\n"
-      "  vestige tail --from 0 --json\n");
+      "  vestige tail --from 0 --json\n"
+      "  vestige tail --cursor warehouse --from 0 --json >> events.ndjson\n");
   command->callback([arguments, &invocation] {
     invocation.action = [arguments, &invocation] { return run_tail(*arguments, invocation.surroundings); };
   });

@@ -117,6 +117,41 @@ TEST(Tail, AGapIsAnError) {
   EXPECT_NE(surroundings.errors.find("left out entries 15 to 15"), std::string::npos) << surroundings.errors;
 }
 
+TEST(Tail, ACursorIsGoneOnWithAndSaved) {
+  Mutex mutex;
+  std::vector<std::string> saved;
+  std::optional<std::uint64_t> stands_at;
+  const testing::ScriptedServer server([&](http::Router& router) {
+    router.add("GET", "/api/cursors/{name}", [&](http::Request request, http::Responder responder) {
+      const Lock lock(mutex);
+      EXPECT_EQ(request.captures.at("name"), "warehouse");
+      responder.respond(stands_at
+                            ? testing::answer(fmt::format(R"({{"name":"warehouse","next":{}}})", *stands_at))
+                            : testing::answer("{}", 404));
+    });
+    router.add("PUT", "/api/cursors/{name}", [&](http::Request request, http::Responder responder) {
+      const Lock lock(mutex);
+      saved.push_back(request.body);
+      responder.respond(testing::answer("{}"));
+    });
+    router.add("GET", "/api/events/stream", [](http::Request request, http::Responder responder) {
+      const auto from = std::stoull(std::string(request.query_value("from").value_or("")));
+      responder.stream()->send(entry(from) + entry(from + 1) + entry(from + 2));
+    });
+  });
+  testing::Recorder first;
+  const TailArguments arguments{
+      .connection = server.connection(), .from = 5, .count = 2, .cursor = "warehouse"};
+  EXPECT_EQ(run_tail(arguments, first), exit_ok) << first.errors;
+  EXPECT_EQ(printed(first.output), range(5, 2));
+  EXPECT_EQ(saved.back(), R"({"next":7})") << "what was printed, not what was sent";
+  stands_at = 7;
+  testing::Recorder second;
+  EXPECT_EQ(run_tail(arguments, second), exit_ok) << second.errors;
+  EXPECT_EQ(printed(second.output), range(7, 2)) << "the cursor outranks --from";
+  EXPECT_EQ(saved.back(), R"({"next":9})");
+}
+
 TEST(Tail, ARefusalIsNotRetried) {
   const testing::ScriptedServer server([](http::Router& router) {
     router.add("GET", "/api/events/stream", [](http::Request, http::Responder responder) {

@@ -90,6 +90,37 @@ def test_going_on_after_a_break(context):
         assert answer.status == 400, (query, headers, answer)
 
 
+def test_a_saved_cursor_is_where_the_next_reader_begins(context):
+    server = context.server()
+    fill(server, 30)
+    assert ask(server, "GET", "/api/cursors").json() == {"cursors": []}
+    assert ask(server, "GET", "/api/cursors/warehouse").status == 404
+    # A cursor that was never saved changes nothing.
+    follower = Follower(server, "?from=3&cursor=warehouse")
+    assert follower.next()[0] == 3
+    follower.close()
+    size = server.search(limit=1)["tree"]["size"]
+    saved = ask(server, "PUT", "/api/cursors/warehouse", {"next": 17})
+    assert (saved.status, saved.json()) == (200, {"name": "warehouse", "next": 17}), saved
+    assert ask(server, "PUT", "/api/cursors/a.b_c-D", {"next": size}).status == 200
+    server.kill()
+    server.start()
+    assert server.search(limit=1)["tree"]["size"] == size + 1, "the start is an entry, saving is none"
+    assert ask(server, "GET", "/api/cursors").json() == {
+        "cursors": [{"name": "a.b_c-D", "next": size}, {"name": "warehouse", "next": 17}]}
+    for query, headers, first in (("?cursor=warehouse", {}, 17), ("?cursor=warehouse&from=3", {}, 17),
+                                  ("?cursor=warehouse", {"Last-Event-ID": "20"}, 21)):
+        follower = Follower(server, query, **headers)
+        assert follower.next()[0] == first, (query, headers)
+        follower.close()
+    for body in ({}, {"next": -1}, {"next": 1.5}, {"next": "1"}, {"next": 10 ** 9}, {"next": 1, "more": 1}, [1], None):
+        refused = ask(server, "PUT", "/api/cursors/warehouse", body)
+        assert refused.status == 400, (body, refused)
+    for name in ("a%20b", "a%2Fb", "x" * 65):
+        assert ask(server, "PUT", f"/api/cursors/{name}", {"next": 1}).status in (400, 404), name
+    assert ask(server, "GET", "/api/events/stream?cursor=a%20b").status == 400
+
+
 def test_followers_miss_nothing_while_many_write(context):
     server = context.server()
     followers = [Follower(server, "?from=0") for _ in range(4)]

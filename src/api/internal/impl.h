@@ -1,5 +1,5 @@
 // The handlers, by resource. One file each: events.cc, search.cc, records.cc, entities.cc, keys.cc,
-// subjects.cc, tlog.cc, service.cc, streams.cc.
+// cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -55,6 +55,9 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_sealed(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_stream(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_cursors(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_cursor(const ApiKey& caller, http::Request request, http::Responder responder);
+  void put_cursor(const ApiKey& caller, http::Request request, http::Responder responder);
   void post_search(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_record(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_history(const ApiKey& caller, http::Request request, http::Responder responder);

@@ -16,6 +16,7 @@ struct TailArguments {
   std::optional<std::uint64_t> from{};  // from this index on, instead of the last few
   std::uint64_t count = 0;              // end after so many; 0: follow
   std::string query{};                  // only what it finds; empty: everything
+  std::string cursor{};                 // go on where this one was saved, and save it; empty: none
 };
 
 inline constexpr std::chrono::milliseconds reconnect_pause_min{250};

@@ -316,6 +316,17 @@ std::optional<std::uint64_t> Log::mark(std::uint8_t stream, const std::string& n
   return found == state.marks.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::vector<std::pair<std::string, std::uint64_t>> Log::marks(std::uint8_t stream,
+                                                              std::string_view prefix) const {
+  const auto& state = impl_->state();
+  Lock lock(state.marks_mutex);
+  std::vector<std::pair<std::string, std::uint64_t>> found;
+  for (auto at = state.marks.lower_bound({stream, std::string(prefix)});
+       at != state.marks.end() && at->first.first == stream && at->first.second.starts_with(prefix); ++at)
+    found.emplace_back(at->first.second, at->second);
+  return found;
+}
+
 Status Log::stop(Ending ending) { return impl_->stop(ending); }
 Result<bool> Log::commit_once() { return impl_->commit_once(); }
 Status Log::write_end_mark() { return impl_->write_end_mark(false); }

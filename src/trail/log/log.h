@@ -91,6 +91,9 @@ class Log {
   Status submit(std::unique_ptr<Submission> submission);
   // The mark's durable value.
   std::optional<std::uint64_t> mark(std::uint8_t stream, const std::string& name) const;
+  // Those whose names begin so, with their durable values, by name.
+  std::vector<std::pair<std::string, std::uint64_t>> marks(std::uint8_t stream,
+                                                           std::string_view prefix) const;
 
   // Settles what was taken and ends the WAL. In order: with the clean end mark, every file cut behind its
   // last frame, spare files removed. Cut short (what should have been written before could not be): with an

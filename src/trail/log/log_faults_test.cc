@@ -266,6 +266,26 @@ TEST(LogFaults, TheWalLimitRefusesWritesUntilSealingCatchesUp) {
   trail.verify();
 }
 
+TEST(LogFaults, ALogThatGetsMarksAndNoEntriesDoesNotFillUp) {
+  auto options = testing::small_options();
+  options.wal_bytes_max = 256 << 10;
+  SimTrail trail(seed(), options);
+  ASSERT_TRUE(trail.open());
+  std::uint64_t value = 0;
+  // Some megabytes of frames.
+  for (int round = 0; round < 40; ++round) {
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(trail.submit(events_stream, {}, {{"position", ++value}}));
+      ASSERT_TRUE(trail.commit()) << "round " << round;
+    }
+    ASSERT_TRUE(trail.seal(true));
+  }
+  EXPECT_EQ(trail.log().mark(events_stream, "position"), value);
+  trail.kill();
+  ASSERT_TRUE(trail.open());
+  EXPECT_EQ(trail.log().mark(events_stream, "position"), value);
+}
+
 TEST(LogFaults, TheHeadLimitRefusesWritesUntilSealingCatchesUp) {
   auto options = testing::small_options();
   options.head_bytes_max = 1 << 20;

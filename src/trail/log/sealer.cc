@@ -155,6 +155,11 @@ Result<bool> Sealer::step(bool everything) {
     stream->replace_block(block, take_run(open_[stream->number()]));
     return true;
   }
+  // A log that gets marks and no entries has nothing to seal; its files go once the manifest has the marks.
+  if (everything && state_.wal && state_.wal->oldest_needed(state_.sealed_sizes()) > state_.root()) {
+    VESTIGE_CHECKED(catch_up_manifest());
+    return true;
+  }
   return build_missing_sidecar();
 }
 
