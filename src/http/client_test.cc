@@ -93,11 +93,13 @@ TEST(Tls, RefusesWhatDoesNotCheckOut) {
 TEST(Tls, StreamsAndStops) {
   const Certificates certificates;
   Running running(certificates.options("good"));
+  auto client = trusting(running, "127.0.0.1", certificates.certificate("good"));
+  // Without a client that gets through, the producer below would wait for ever.
+  ASSERT_TRUE(client.send("GET", "/hello"));
   std::thread producer([&] {
     const auto stream = running.held().take().stream();
     for (int i = 0; i < 100; ++i) stream->send("data: " + std::to_string(i) + "\n\n");
   });
-  auto client = trusting(running, "localhost", certificates.certificate("good"));
   std::string received;
   const auto response = client.stream("/held", {}, [&](std::string_view piece) {
     received += piece;
