@@ -127,7 +127,7 @@ TEST(ApiKeys, TheFileHoldsNoKeyAndEveryChangedByteIsFound) {
   keys.reset();
   const auto whole = world.disk.snapshot();
   const auto path = "data/" + std::string(keys_file_name);
-  const auto bytes = whole.at(path);
+  const auto& bytes = whole.at(path);
   EXPECT_EQ(text(bytes).find(created->key.substr(4)), std::string_view::npos);
   EXPECT_TRUE(text(bytes).starts_with("vestige-api-keys 1\n"));
   for (std::size_t at = 0; at < bytes.size(); ++at) {
