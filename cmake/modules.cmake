@@ -78,6 +78,21 @@ function(vestige_tests)
   endforeach()
 endfunction()
 
+# One binary a fuzzer that runs its property over a corpus, with tests/replay/ in place of libFuzzer:
+# src/<module>/**/x_fuzz.cc becomes x_replay.
+function(vestige_replays)
+  foreach(name IN LISTS VESTIGE_MODULES)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/${name}/*_fuzz.cc)
+    foreach(source IN LISTS sources)
+      get_filename_component(target ${source} NAME_WE)
+      string(REGEX REPLACE "_fuzz$" "_replay" target ${target})
+      add_executable(${target} ${source} ${PROJECT_SOURCE_DIR}/tests/replay/replay.cc)
+      vestige_binary(${target} ${name})
+      add_dependencies(tests ${target})
+    endforeach()
+  endforeach()
+endfunction()
+
 # One libFuzzer binary a file: src/<module>/**/x_fuzz.cc becomes x_fuzz.
 function(vestige_fuzzers)
   add_custom_target(fuzzers)

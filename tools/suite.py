@@ -5,6 +5,8 @@ Called by ./test, ./dev and .ci/run after they have built what is needed:
 
   suite.py [--units DIR] [--e2e] [--check NAME=COMMAND ...] [--fuzz DIR --seconds N] [--filter TEXT]
 
+--units also replays the corpora of the fuzzers (x_replay beside the test binaries).
+
 One line for each binary, end-to-end test and check; the whole output of what failed; the names of skipped
 tests; and a last line "N passed, N failed, N skipped". With VESTIGE_RESULTS set to a folder, the counts go
 into a file there as well, so that a caller of several steps can add them up (--add-up FOLDER).
@@ -229,6 +231,32 @@ def failing_part(output):
     return "\n".join(pieces) if pieces else output
 
 
+def run_replay(binary, tally):
+    name = binary.name.removesuffix("_replay")
+    origin = name if binary.parent.name == "dev" else f"{binary.parent.name}/{name}"
+    corpus = ROOT / "tests" / "corpus" / name
+    if not corpus.is_dir():
+        tally.add(0, [f"replay {origin}"], [])
+        tally.report(f"FAIL  replay {origin}: there is no {corpus.relative_to(ROOT)}; give the fuzzer inputs to begin with")
+        return
+    status, output, seconds = run([str(binary), str(corpus)], BINARY_SECONDS_MAX, sanitizer_environment())
+    if status == 0:
+        tally.add(1, [], [])
+        tally.report(f"ok    replay {origin:<26} {output.strip()}, {seconds:.1f} s")
+    else:
+        tally.add(0, [f"replay {origin}"], [])
+        tally.report(f"FAIL  replay {origin}; {binary.name} {ending(status, BINARY_SECONDS_MAX)}", tail(output))
+
+
+def run_replays(directory, text, tally):
+    """The properties of the fuzzers over the corpora of the repository."""
+    binaries = sorted((ROOT / directory).resolve().glob("*_replay"))
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        chosen = [binary for binary in binaries if not text or text in binary.name]
+        for done in [pool.submit(run_replay, binary, tally) for binary in chosen]:
+            done.result()
+
+
 def run_units(directory, text, tally):
     directory = (ROOT / directory).resolve()
     binaries = sorted(directory.glob("*_test"))
@@ -283,10 +311,10 @@ def run_fuzzer(binary, seconds, tally):
     for directory in (findings, corpus_grown):
         directory.mkdir(parents=True, exist_ok=True)
     name = binary.name.removesuffix("_fuzz")
-    shipped = [ROOT / "tests" / "corpus" / name, ROOT / "tests" / "corpus" / binary.name]
+    shipped = ROOT / "tests" / "corpus" / name
     command = [str(binary), f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-rss_limit_mb=2048",
                "-timeout=25", "-print_final_stats=1", str(corpus_grown)]
-    command += [str(directory) for directory in shipped if directory.is_dir()]
+    command += [str(shipped)] if shipped.is_dir() else []
     seconds_max = seconds + 120
     status, output, spent = run(command, seconds_max, sanitizer_environment())
     units = re.search(r"stat::number_of_executed_units: *(\d+)", output)
@@ -381,6 +409,7 @@ def main():
         run_check(name, shlex.split(command), text, tally)
     for directory in arguments.units:
         run_units(directory, text, tally)
+        run_replays(directory, text, tally)
     if arguments.e2e:
         run_e2e(text, tally)
     if arguments.fuzz:
