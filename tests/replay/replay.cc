@@ -17,7 +17,7 @@ namespace {
 
 using Input = std::vector<std::uint8_t>;
 
-constexpr std::size_t places_max = 256;  // of one input, at which it is cut and changed
+constexpr std::size_t places_max = 100;  // of one input, at which it is cut and changed
 
 // On the heap and exactly as long, so that a read behind the end is seen.
 void run(const std::uint8_t* data, std::size_t size) {
