@@ -38,7 +38,8 @@ constexpr const char* footer =
     "  vestige key create billing --scopes ingest\n"
     "  vestige erase customer-4711 --certificate 4711.certificate\n"
     "  vestige subject customer-4711\n"
-    "  vestige reauthorise customer-4711\n";
+    "  vestige reauthorise customer-4711\n"
+    "  vestige bench http --yes\n";
 
 void declare_all(CLI::App& app, Invocation& invocation) {
   app.description(description);
@@ -57,6 +58,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_checkpoint(app, invocation);
   declare_key(app, invocation);
   declare_subject(app, invocation);
+  declare_bench(app, invocation);
 }
 
 int usage_failed(const CLI::App& app, const CLI::ParseError& error, Surroundings& surroundings) {

@@ -56,7 +56,7 @@ def test_version_and_help_need_nothing(context):
     done = context.vestige("--help")
     assert done.status == 0 and "VESTIGE_URL" in done.output and "LOCK" in done.output, done
     for command in ("serve", "import", "query", "record", "history", "tail", "verify", "prove", "checkpoint",
-                    "key", "erase", "subject", "reauthorise"):
+                    "key", "erase", "subject", "reauthorise", "bench"):
         assert f"vestige {command}" in done.output, f"no example of {command}\n{done}"
         own = context.vestige(command, "--help")
         assert own.status == 0 and "Examples:" in own.output and f"vestige {command}" in own.output, own

@@ -31,6 +31,7 @@ void declare_prove(CLI::App& app, Invocation& invocation);
 void declare_checkpoint(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
+void declare_bench(CLI::App& app, Invocation& invocation);
 
 // --url, --data, --ca-file, --json, and --key where the command needs one.
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);

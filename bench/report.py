@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Makes the tables of docs/benchmarks.md from the lines of a run: bench/report.py FILE"""
+import json
+import pathlib
+import sys
+
+QUESTIONS = {"target": "a target (sealed: a person), newest 100", "word": "a word that occurs once",
+             "hour": "1 hour and action, newest 100", "count": "count of 1 hour and action",
+             "facet": "facet over 1 hour"}
+STEPS = {"parse": "parse", "hash": "hash", "encrypt": "encrypt", "compress": "compress", "tokenise": "tokenise",
+         "write": "write"}
+MIB = 1 << 20
+
+
+def number(value, digits=0):
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def table(head, rows):
+    """Markdown whose columns are as wide as they have to be; all but the first to the right."""
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    def line(row):
+        return "| " + " | ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
+                                 for i, (cell, width) in enumerate(zip(row, widths))) + " |"
+    rule = "|" + "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
+    return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
+
+
+class Run:
+    """The lines of one run, by what they are about."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def all(self, measure, **wanted):
+        return [line for line in self.lines
+                if line["measure"] == measure and all(line.get(name) == value for name, value in wanted.items())]
+
+    def first(self, measure, **wanted):
+        found = self.all(measure, **wanted)
+        return found[0] if found else None
+
+    def subjects(self):
+        """Stores with their numbers of events, in the order of the run."""
+        return [{name: line[name] for name in ("store", "events", "sealed")} for line in self.all("ingest")]
+
+    def vestige(self, sealed):
+        """Vestige's runs, the smaller first."""
+        found = [each for each in self.subjects() if each["store"] == "Vestige" and each["sealed"] == sealed]
+        return sorted(found, key=lambda each: each["events"])
+
+
+def per_second(line):
+    return line["events"] / line["seconds"]
+
+
+def millions(events):
+    return f"{events / 1e6:g} M"
+
+
+def label(subject):
+    return subject["store"] + (", each event sealed" if subject["sealed"] else "") + f", {millions(subject['events'])}"
+
+
+def head(run):
+    machine = run.first("machine")
+    text = (f"Measured on {machine['time']} at commit {machine['commit']}: {machine['cores']} cores of {machine['cpu']}, "
+            f"{machine['memoryBytes'] / (1 << 30):.0f} GiB of memory, {machine['fileSystem']}, Linux {machine['kernel']}; "
+            f"load before {machine['loadBefore']:.1f}")
+    end = run.first("end")
+    if end:
+        text += f", the run took {end['seconds'] / 60:.0f} minutes"
+    left_out = "".join(f" {line['store']} is left out: {line['why']}." for line in run.all("leftOut"))
+    return text + "." + (" With --quick: sizes are a tenth." if machine["quick"] else "") + left_out
+
+
+def ingest(run):
+    rows = []
+    for subject in run.subjects():
+        line, disk = run.first("ingest", **subject), run.first("disk", **subject)
+        memory = run.first("memory", **subject)
+        rows.append([label(subject), number(per_second(line)), number(line["cpuSeconds"] * 1e6 / line["events"], 1),
+                     number(disk["bytes"] / disk["events"]) if disk else "",
+                     number(memory["peakBytes"] / MIB) if memory else ""])
+    return table(["durable ingest", "events/s", "CPU µs an event", "bytes an event", "memory, MiB"], rows)
+
+
+def http(run):
+    rows = []
+    for line in run.all("http"):
+        times = line["latency"] or line["service"]
+        rows.append([line["load"], number(line["eventsPerSecond"]), number(times["p50ms"], 1), number(times["p90ms"], 1),
+                     number(times["p99ms"], 1), number(times["p999ms"], 1), number(times["maxMs"], 1),
+                     number(line["busy"]), number(line["serverCpuSeconds"] * 1e6 / line["events"], 1)])
+    return table(["Vestige over HTTP", "events/s", "p50, ms", "p90", "p99", "p99.9", "max", "refused", "CPU µs an event"],
+                 rows)
+
+
+def lookups(run):
+    subjects = [each for each in run.subjects() if run.all("lookup", **each)]
+    rows = []
+    for question, words in QUESTIONS.items():
+        row = [words]
+        for subject in subjects:
+            line = run.first("lookup", question=question, **subject)
+            more = "> " if line and line.get("unfinished") else ""
+            row.append(f"{more}{line['p50ms']:,.2f} / {more}{line['p99ms']:,.2f}" if line else "")
+        rows.append(row)
+    return table(["p50 / p99 in ms", *map(label, subjects)], rows)
+
+
+def bare(run):
+    rows = [[words, number(line["microseconds"], 2), number(line["wallMicroseconds"], 2), number(line["bytesPerEvent"])]
+            for step, words in STEPS.items() if (line := run.first("bare", step=step))]
+    return table(["necessary step", "CPU µs an event", "µs by the clock", "bytes it works on"], rows)
+
+
+def checks(run):
+    rows = []
+    for sealed in (False, True):
+        for subject in run.vestige(sealed):
+            verify, new_id = run.first("verify", **subject), run.first("newId", **subject)
+            rows.append([label(subject), number(verify["entries"] / verify["cpuSeconds"]) if verify else "",
+                         number(verify["entries"] / verify["seconds"]) if verify else "",
+                         number(new_id["microseconds"], 2) if new_id else ""])
+    return table(["", "verified entries a CPU second", "a second, 2 threads", "new id told, µs"], rows)
+
+
+# ---------------------------------------------------------------------------------------------- targets
+
+def share(run):
+    """How much of what an event costs is the necessary; None where either was not measured."""
+    steps = [run.first("bare", step=step) for step in STEPS]
+    subjects = run.vestige(False)
+    if not all(steps) or not subjects:
+        return None
+    line = run.first("ingest", **subjects[0])
+    return 100 * sum(step["microseconds"] for step in steps) / (line["cpuSeconds"] * 1e6 / line["events"])
+
+
+def ratio(run, prefix):
+    """Events a second of Vestige to those of the fastest run of a peer, over the same events."""
+    best = max((per_second(line) for line in run.all("ingest") if line["store"].startswith(prefix)), default=None)
+    subjects = run.vestige(False)
+    if best is None or not subjects:
+        return None
+    return per_second(run.first("ingest", **subjects[0])) / best
+
+
+def targets(run):
+    """What DESIGN and issue ask for, and what was reached. Times are those of the largest run."""
+    rows = []
+
+    def add(what, value, wanted, least=True, digits=0):
+        if value is not None:
+            met = value >= wanted if least else value <= wanted
+            rows.append([what, f"{'≥' if least else '≤'} {wanted:,}", number(value, digits), "yes" if met else "no"])
+
+    clear, sealed = run.vestige(False), run.vestige(True)
+    if clear:
+        add("events/s in process", per_second(run.first("ingest", **clear[0])), 250_000)
+    if sealed:
+        add("events/s in process, each sealed", per_second(run.first("ingest", **sealed[0])), 120_000)
+    add("share of the necessary in the CPU time, %", share(run), 60)
+    add("times SQLite FTS5", ratio(run, "SQLite"), 10, digits=1)
+    add("times PostgreSQL 15, one connection", ratio_of_one(run), 8, digits=1)
+    loads = run.all("http")
+    for line in loads:
+        if line["load"] == "batches of 100 on 16 connections":
+            add("events/s over HTTP, batches of 100", line["eventsPerSecond"], 100_000)
+        if line["load"].startswith("single"):
+            add("events/s over HTTP, single events", line["eventsPerSecond"], 20_000)
+        if line["latency"]:
+            add(f"p99 of a batch at {line['rate']:,} events/s, ms", line["latency"]["p99ms"], 10, least=False, digits=1)
+    for question in ("target", "word", "hour"):
+        found = [run.first("lookup", question=question, **subject) for subject in clear]
+        if not found or not all(found):
+            continue
+        large = found[-1]
+        where = millions(large["events"])
+        add(f"{QUESTIONS[question]}, {where}, p50 ms", large["p50ms"], 10, least=False, digits=1)
+        add(f"{QUESTIONS[question]}, {where}, p99 ms", large["p99ms"], 100, least=False, digits=1)
+        if len(found) > 1:
+            add(f"{QUESTIONS[question]}, {where} to {millions(found[0]['events'])}", large["p50ms"] / found[0]["p50ms"], 2,
+                least=False, digits=1)
+    for subjects, wanted, words in ((clear, 180, ""), (sealed, 320, ", each sealed")):
+        if subjects and (disk := run.first("disk", **subjects[-1])):
+            add("bytes an event" + words, disk["bytes"] / disk["events"], wanted, least=False)
+    if clear:
+        large = clear[-1]
+        if new_id := run.first("newId", **large):
+            add(f"a new id is told, {millions(large['events'])}, µs", new_id["microseconds"], 1, least=False, digits=2)
+        if verify := run.first("verify", **large):
+            add("entries verified a CPU second", verify["entries"] / verify["cpuSeconds"], 1_000_000)
+        if memory := run.first("memory", **large):
+            add(f"memory while {millions(large['events'])} come in, MiB", memory["peakBytes"] / MIB, 512, least=False)
+    return table(["target", "wanted", "reached", "met"], rows)
+
+
+def ratio_of_one(run):
+    subjects = run.vestige(False)
+    line = run.first("ingest", store="PostgreSQL 15")
+    return per_second(run.first("ingest", **subjects[0])) / per_second(line) if line and subjects else None
+
+
+def tables(lines):
+    run = Run(lines)
+    parts = [head(run)]
+    for measure, part in (("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks)):
+        if run.all(measure):
+            parts.append(part(run))
+    if run.vestige(False) or run.all("http"):
+        parts.append(targets(run))
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+        raise SystemExit(__doc__)
+    print(tables([json.loads(text) for text in pathlib.Path(sys.argv[1]).read_text().split("\n") if text]))
