@@ -76,7 +76,7 @@ void verify(const std::string& directory, const Subject& subject) {
       .number("cpuSeconds", cpu_seconds() - cpu);
 }
 
-void run(const std::string& directory, std::uint64_t events, bool sealed) {
+void run(const std::string& directory, std::uint64_t events, bool sealed, bool ingest_only) {
   const Subject subject{.store = "Vestige", .events = events, .sealed = sealed};
   const cli::load::EventShape shape{.with_subject = sealed};
   {
@@ -88,6 +88,7 @@ void run(const std::string& directory, std::uint64_t events, bool sealed) {
         .number("seconds", wall_seconds() - wall)
         .number("cpuSeconds", cpu_seconds() - cpu);
     Line("memory", subject).number("peakBytes", static_cast<double>(peak_bytes()));
+    if (ingest_only) return;
     trail.rest();
     ask(trail, subject, shape);
     ask_new_ids(trail, subject);
@@ -110,11 +111,12 @@ int main(int argc, char** argv) {
   CLI::App app("Vestige in process on the events of the benchmark.");
   std::string directory;
   std::uint64_t events = 100'000;
-  bool sealed = false;
+  bool sealed = false, ingest_only = false;
   app.add_option("--directory", directory, "an empty folder; it is removed again")->required();
   app.add_option("--events", events, "how many");
   app.add_flag("--sealed", sealed, "each event is about one of 10,000 persons, and sealed for them");
+  app.add_flag("--ingest-only", ingest_only, "nothing but that, for a profiler; the folder stays");
   CLI11_PARSE(app, argc, argv);
-  vestige::bench::run(directory, events, sealed);
+  vestige::bench::run(directory, events, sealed, ingest_only);
   return 0;
 }
