@@ -242,10 +242,11 @@ std::optional<Stream::Unindexed> Stream::unindexed() const {
   return std::nullopt;
 }
 
-void Stream::replace_run(const std::shared_ptr<const PageRun>& run, std::shared_ptr<const PageRun> indexed) {
+void Stream::replace_run(const std::shared_ptr<const PageRun>& run,
+                         const std::shared_ptr<const PageRun>& indexed) {
   Lock lock(mutex_);
   auto next = std::make_shared<StreamView>(*view_);
-  std::ranges::replace(next->runs, run, std::move(indexed));
+  std::ranges::replace(next->runs, run, indexed);
   view_ = std::move(next);
 }
 

@@ -182,7 +182,7 @@ class Stream {
   };
   std::optional<Unindexed> unindexed() const;
   // Puts a run of the same pages, which has one, in its place.
-  void replace_run(const std::shared_ptr<const PageRun>& run, std::shared_ptr<const PageRun> indexed);
+  void replace_run(const std::shared_ptr<const PageRun>& run, const std::shared_ptr<const PageRun>& indexed);
 
   // --- recovery
   // Loads a sealed segment of the manifest, in order.
