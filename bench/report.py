@@ -1,8 +1,15 @@
 #!/usr/bin/env python3
-"""Makes the tables of docs/benchmarks.md from the lines of a run: bench/report.py FILE"""
+"""Makes the tables of docs/benchmarks.md from the lines of a run.
+
+  bench/report.py FILE             prints them
+  bench/report.py FILE DOCUMENT    puts them into the document, in place of what stands between its two marks
+"""
 import json
 import pathlib
+import re
 import sys
+
+MARKS = ("<!-- measured: -->", "<!-- :measured -->")
 
 QUESTIONS = {"target": "a target (sealed: a person), newest 100", "word": "a word that occurs once",
              "hour": "1 hour and action, newest 100", "count": "count of 1 hour and action",
@@ -10,6 +17,7 @@ QUESTIONS = {"target": "a target (sealed: a person), newest 100", "word": "a wor
 STEPS = {"parse": "parse", "hash": "hash", "encrypt": "encrypt", "compress": "compress", "tokenise": "tokenise",
          "write": "write"}
 MIB = 1 << 20
+BUSY_LOAD = 1.0  # before the run, when nothing of it runs yet
 
 
 def number(value, digits=0):
@@ -71,8 +79,12 @@ def head(run):
     end = run.first("end")
     if end:
         text += f", the run took {end['seconds'] / 60:.0f} minutes"
+    # At the end the run's own load is in it as well.
+    busy = "" if machine["loadBefore"] < BUSY_LOAD else (
+        "\n\n**Other work was going on on this machine.** Events a second are too few and times too long; CPU times are up to "
+        "twice what they are alone. Compare within a table only.")
     left_out = "".join(f" {line['store']} is left out: {line['why']}." for line in run.all("leftOut"))
-    return text + "." + (" With --quick: sizes are a tenth." if machine["quick"] else "") + left_out
+    return text + "." + (" With --quick: fewer events." if machine["quick"] else "") + left_out + busy
 
 
 def ingest(run):
@@ -215,7 +227,24 @@ def tables(lines):
     return "\n\n".join(parts)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+def put_into(document, text):
+    before = document.read_text()
+    begin, end = MARKS
+    after, times = re.subn(rf"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{text}\n{end}", before, flags=re.S)
+    if times != 1:
+        raise SystemExit(f"{document} has no \"{begin}\" with an \"{end}\" behind it, or more than one.")
+    document.write_text(after)
+
+
+def main(arguments):
+    if len(arguments) not in (1, 2) or arguments[0] in ("-h", "--help"):
         raise SystemExit(__doc__)
-    print(tables([json.loads(text) for text in pathlib.Path(sys.argv[1]).read_text().split("\n") if text]))
+    text = tables([json.loads(line) for line in pathlib.Path(arguments[0]).read_text().split("\n") if line])
+    if len(arguments) == 2:
+        put_into(pathlib.Path(arguments[1]), text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -163,19 +163,24 @@ def parse(argv):
     parser = argparse.ArgumentParser(
         prog="./dev bench", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__,
         epilog="On two cores the whole takes some 20 minutes, --quick 3; both need a machine with nothing else to do "
-               "and\nup to 8 GB of disk (--quick 1 GB) where the data goes, which is removed again. What is measured "
-               "where\nother work goes on is too slow in events a second and right in CPU time.\n\n"
+               "and\nup to 8 GB of disk (--quick 1 GB) where the data goes, which is removed again. Where other "
+               "work\ngoes on the tables say so.\n\n"
                "Examples:\n  ./dev bench --quick\n  ./dev bench --only vestige,http\n"
-               "  ./dev bench --only postgres,sqlite --peers 10000000\n")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events")
+               "  ./dev bench --only postgres,sqlite --peers 10000000\n"
+               "  ./dev bench --document docs/benchmarks.md\n")
+    parser.add_argument("--quick", action="store_true", help="fewer events: a first impression")
     parser.add_argument("--only", metavar="PARTS", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--peers", type=int, metavar="N", help="events for all stores (1,000,000; --quick 100,000)")
     parser.add_argument("--large", type=int, metavar="N", help="events for Vestige in a second run (10,000,000; 500,000)")
     parser.add_argument("--directory", type=pathlib.Path, metavar="DIR", default=ROOT / "build" / "bench",
                         help="where data and figures go (build/bench)")
+    parser.add_argument("--document", type=pathlib.Path, metavar="FILE",
+                        help="put the tables into it, in place of those between its marks (docs/benchmarks.md)")
     parser.add_argument("--json", action="store_true", help="print the lines instead of the tables")
     arguments = parser.parse_args(argv)
     arguments.only = arguments.only.split(",")
+    if arguments.document and not arguments.document.is_file():
+        parser.error(f"--document: there is no file {arguments.document}")
     for part in arguments.only:
         if part not in PARTS:
             parser.error(f"--only: there is no part \"{part}\"; {', '.join(PARTS)} are")
@@ -201,6 +206,8 @@ def main(argv):
         bench.add({"measure": "end", "seconds": round(time.monotonic() - began), "loadAtEnd": os.getloadavg()[0],
                    "cpuSeconds": round(own.ru_utime + own.ru_stime)})
     bench.say(f"  Figures: {path}")
+    if arguments.document:
+        report.put_into(arguments.document, report.tables(bench.lines))
     if arguments.json:
         print("\n".join(json.dumps(line) for line in bench.lines))
     else:

@@ -19,7 +19,8 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31);
   }
-  std::uint64_t below(std::uint64_t bound) { return next() % bound; }
+  // `bound` fits in 32 bits; a multiplication costs a tenth of a division.
+  std::uint64_t below(std::uint64_t bound) { return (next() >> 32) * bound >> 32; }
 
  private:
   std::uint64_t state_;
