@@ -151,13 +151,14 @@ def share(run):
     return 100 * sum(step["microseconds"] for step in steps) / (line["cpuSeconds"] * 1e6 / line["events"])
 
 
-def ratio(run, prefix):
+def ratio(run, prefix, exactly=False):
     """Events a second of Vestige to those of the fastest run of a peer, over the same events."""
-    best = max((per_second(line) for line in run.all("ingest") if line["store"].startswith(prefix)), default=None)
-    subjects = run.vestige(False)
-    if best is None or not subjects:
-        return None
-    return per_second(run.first("ingest", **subjects[0])) / best
+    for subject in run.vestige(False):
+        peers = [line for line in run.all("ingest", events=subject["events"])
+                 if (line["store"] == prefix if exactly else line["store"].startswith(prefix))]
+        if peers:
+            return per_second(run.first("ingest", **subject)) / max(map(per_second, peers))
+    return None
 
 
 def targets(run):
@@ -176,7 +177,8 @@ def targets(run):
         add("events/s in process, each sealed", per_second(run.first("ingest", **sealed[0])), 120_000)
     add("share of the necessary in the CPU time, %", share(run), 60)
     add("times SQLite FTS5", ratio(run, "SQLite"), 10, digits=1)
-    add("times PostgreSQL 15, one connection", ratio_of_one(run), 8, digits=1)
+    add("times PostgreSQL 15, one connection", ratio(run, "PostgreSQL 15", exactly=True), 8, digits=1)
+    add("times PostgreSQL 15, however many connections", ratio(run, "PostgreSQL"), 8, digits=1)
     loads = run.all("http")
     for line in loads:
         if line["load"] == "batches of 100 on 16 connections":
@@ -208,12 +210,6 @@ def targets(run):
         if memory := run.first("memory", **large):
             add(f"memory while {millions(large['events'])} come in, MiB", memory["peakBytes"] / MIB, 512, least=False)
     return table(["target", "wanted", "reached", "met"], rows)
-
-
-def ratio_of_one(run):
-    subjects = run.vestige(False)
-    line = run.first("ingest", store="PostgreSQL 15")
-    return per_second(run.first("ingest", **subjects[0])) / per_second(line) if line and subjects else None
 
 
 def tables(lines):

@@ -179,6 +179,7 @@ def parse(argv):
     parser.add_argument("--json", action="store_true", help="print the lines instead of the tables")
     arguments = parser.parse_args(argv)
     arguments.only = arguments.only.split(",")
+    arguments.directory = arguments.directory.resolve()  # PostgreSQL's programs run elsewhere
     if arguments.document and not arguments.document.is_file():
         parser.error(f"--document: there is no file {arguments.document}")
     for part in arguments.only:
@@ -189,6 +190,8 @@ def parse(argv):
 
 def main(argv):
     arguments = parse(argv)
+    # As Ctrl-C: what was started is ended, and data is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sizes = dict(QUICK if arguments.quick else FULL)
     sizes.update({name: getattr(arguments, name) for name in ("peers", "large") if getattr(arguments, name)})
     arguments.directory.mkdir(parents=True, exist_ok=True)

@@ -41,9 +41,8 @@ std::string sql_of(Question question, const Probe& probe, Dialect dialect) {
                        "BY position DESC LIMIT 100",
                        probe.rare);
     case Question::hour:
-      return fmt::format(
-          "SELECT content FROM event WHERE {} AND action = '{}' ORDER BY position DESC LIMIT 100", hour,
-          probe.action);
+      return fmt::format("SELECT content FROM event WHERE {} AND action = '{}' ORDER BY time DESC LIMIT 100",
+                         hour, probe.action);
     case Question::count:
       return fmt::format("SELECT count(*) FROM event WHERE {} AND action = '{}'", hour, probe.action);
     case Question::facet:
