@@ -2,23 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
-#include "audit/internal/event_tree.h"
 #include "audit/sealer.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
+#include "seal/event_tree.h"
 #include "trail/format/members.h"
 
 namespace vestige::audit {
 namespace {
-
-// Bookkeeping of the trail that no reader of events needs.
-constexpr std::string_view hidden_members[] = {"mac", "salt", "schema", "sealed", "v"};
-
-bool is_hidden(std::string_view name) {
-  return std::ranges::find(hidden_members, name) != std::end(hidden_members);
-}
 
 std::unexpected<Error> damaged(std::string what) { return corrupt("", 0, "entry: " + what); }
 
@@ -109,6 +100,7 @@ Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs
     opened.states.push_back(SectionState::unknown);
     opened.erased_by.emplace_back();
     opened.pairs.emplace_back();
+    opened.seeds.emplace_back();
     std::vector<std::optional<Key>> keys;
     for (const auto& ref : reference.refs) {
       VESTIGE_TRY(const auto key, vault_.key_of(ref));
@@ -118,16 +110,17 @@ Result<OpenedSections> Unsealer::open(std::string_view entry, const Blobs& blobs
     VESTIGE_TRY(const auto retention, vault_.find_retention_key(vault::RetentionClass{head.retention_class},
                                                                 vault::Month{head.month}));
     if (!retention) continue;
-    auto pairs = seal::open_section(stored[i], reference, keys, *retention, {stream_, *id});
-    if (pairs) {
-      opened.pairs.back() = *std::move(pairs);
+    auto section = seal::open_section(stored[i], reference, keys, *retention, {stream_, *id});
+    if (section) {
+      opened.pairs.back() = std::move(section->pairs);
+      opened.seeds.back() = section->seed;
       opened.states.back() = SectionState::present;
-    } else if (pairs.error().kind == ErrorKind::not_found) {
+    } else if (section.error().kind == ErrorKind::not_found) {
       // The vault forgot the ref: that is what erasing does.
       opened.states.back() = SectionState::erased;
       opened.erased_by.back() = erased_by(reference, keys);
     } else {
-      return std::unexpected(std::move(pairs).error());
+      return std::unexpected(std::move(section).error());
     }
   }
   return opened;
@@ -175,46 +168,30 @@ void append_states(const OpenedSections& opened, std::string& to) {
   to.push_back(']');
 }
 
-// The clear members with the pairs put back, without the closing brace.
-Status merge(std::string_view entry, const OpenedSections& opened, std::string& to) {
-  std::set<std::string, std::less<>> touched;
-  for (const auto& pairs : opened.pairs)
-    for (const auto& pair : pairs) touched.insert(internal::first_token(pair.path));
-  internal::EventTree tree;
-  trail::MemberScanner members(entry);
-  while (const auto found = members.next())
-    if (!is_hidden(found->key))
-      VESTIGE_CHECKED(tree.add_member(found->key, found->value, touched.contains(found->key)));
-  if (!members.ok()) return damaged("it is no canonical JSON object");
-  for (const auto& pairs : opened.pairs)
-    for (const auto& pair : pairs)
-      if (pair.path != seal::mac_path && !tree.put(pair)) return damaged("a sealed value has no place in it");
-  tree.write(to);
-  to.pop_back();
-  return {};
-}
-
 }  // namespace
 
-Status Unsealer::render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
-                        Personal personal, std::string& to) {
-  OpenedSections opened;
-  if (personal == Personal::open) {
-    VESTIGE_TRY(opened, open(entry, blobs));
-  } else if (const auto sealed = member(entry, "sealed"); !sealed.empty()) {
-    VESTIGE_TRY(opened.references, seal::parse_references(sealed));
-    opened.states.assign(opened.references.size(), SectionState::closed);
-    opened.erased_by.resize(opened.references.size());
-    opened.pairs.resize(opened.references.size());
+Result<OpenedSections> leave_closed(std::string_view entry) {
+  OpenedSections closed;
+  if (const auto sealed = member(entry, "sealed"); !sealed.empty()) {
+    VESTIGE_TRY(closed.references, seal::parse_references(sealed));
+    closed.states.assign(closed.references.size(), SectionState::closed);
+    closed.erased_by.resize(closed.references.size());
+    closed.pairs.resize(closed.references.size());
+    closed.seeds.resize(closed.references.size());
   }
+  return closed;
+}
+
+Status render(std::string_view entry, const OpenedSections& opened, std::uint64_t index, const Hash& leaf,
+              std::string& to) {
   if (!opened.references.empty()) {
-    VESTIGE_CHECKED(merge(entry, opened, to));
+    VESTIGE_CHECKED(seal::append_event(entry, opened.pairs, to));
     append_states(opened, to);
   } else {
     trail::MemberScanner members(entry);
     char before = '{';
     while (const auto found = members.next()) {
-      if (is_hidden(found->key)) continue;
+      if (seal::is_bookkeeping(found->key)) continue;
       to.push_back(before);
       before = ',';
       to.append(entry.substr(found->start, found->end - found->start));

@@ -45,7 +45,17 @@ struct OpenedSections {
   std::vector<SectionState> states;
   std::vector<std::optional<std::uint64_t>> erased_by;  // the entry that tells of it, where one does
   std::vector<std::vector<seal::Pair>> pairs;           // empty where not present
+  std::vector<Block16> seeds;                           // of the pairs' salts, where present
 };
+
+// The sections as somebody has them who may not read personal values.
+Result<OpenedSections> leave_closed(std::string_view entry);
+
+// Appends the event as readers see it, a JSON object: the envelope with the personal values of open sections
+// in their places, then "index" and "leaf"; bookkeeping members left out. `sealed` says the state of each
+// section, and of an erased one the index of the entry that tells of the erasure.
+Status render(std::string_view entry, const OpenedSections& opened, std::uint64_t index, const Hash& leaf,
+              std::string& to);
 
 class Unsealer {
  public:
@@ -58,13 +68,6 @@ class Unsealer {
   Result<OpenedSections> open(std::string_view entry, const Blobs& blobs);
   // The content MAC of an entry, from the entry or its first section; empty where that is gone.
   Result<std::optional<Block16>> content_mac(std::string_view entry, const Blobs& blobs);
-
-  // Appends the event as readers see it, a JSON object: the envelope with personal values in their places
-  // (Personal::open) or without them, then "index" and "leaf"; bookkeeping members left out. `sealed` says
-  // the state of each section, and of an erased one the index of the entry that tells of the erasure.
-  enum class Personal { open, closed };
-  Status render(std::string_view entry, const Blobs& blobs, std::uint64_t index, const Hash& leaf,
-                Personal personal, std::string& to);
 
  private:
   std::optional<std::uint64_t> erased_by(const seal::Reference& reference,

@@ -74,6 +74,9 @@ class Reader::Matching {
   // Whether the row matches; then event() and text() are its.
   Result<bool> take(const trail::ScannedRow& row);
   json::Value event() const { return document_.root(); }
+  MatchedEntry matched(const trail::ScannedRow& row) const {
+    return {row.index, leaf_, row.entry, text_, sections_, document_.root()};
+  }
   const std::string& text() const { return text_; }
   const trail::Snapshot& snapshot() const { return snapshot_; }
   // What pages and columns can tell; after prepare().
@@ -97,6 +100,8 @@ class Reader::Matching {
   std::optional<std::vector<std::string>> subjects_;  // refs that must occur, as the entry writes them
   json::Parser parser_;
   json::Document document_;
+  Hash leaf_{};
+  OpenedSections sections_;
   std::string text_;
   std::string whole_;
 };
@@ -130,10 +135,11 @@ bool Reader::Matching::may_match(std::string_view entry) const {
 Result<bool> Reader::Matching::take(const trail::ScannedRow& row) {
   if (!may_match(row.entry)) return false;
   constexpr json::Limits limits{.depth_max = 256, .bytes_max = 64 << 20};
-  VESTIGE_TRY(const auto leaf, snapshot_.leaf(row.index));
+  VESTIGE_TRY(leaf_, snapshot_.leaf(row.index));
+  VESTIGE_TRY(sections_,
+              visibility_.personal ? reader_.unsealer_.open(row.entry, row.blobs) : leave_closed(row.entry));
   text_.clear();
-  const auto personal = visibility_.personal ? Unsealer::Personal::open : Unsealer::Personal::closed;
-  VESTIGE_CHECKED(reader_.unsealer_.render(row.entry, row.blobs, row.index, leaf, personal, text_));
+  VESTIGE_CHECKED(render(row.entry, sections_, row.index, leaf_, text_));
   VESTIGE_CHECKED(parser_.parse(text_, document_, limits));
   if (visibility_.rows && !audit::matches(*visibility_.rows, document_.root())) return false;
   if (!visibility_.hidden.empty()) {
@@ -145,17 +151,27 @@ Result<bool> Reader::Matching::take(const trail::ScannedRow& row) {
   return matches(search_, document_.root());
 }
 
-Result<std::string> Reader::event(const Uuid& id, const Visibility& visibility) {
+Status Reader::visit_one(const Uuid& id, const Visibility& visibility,
+                         const std::function<Status(const MatchedEntry&)>& on_event) {
   const auto snapshot = stream_.snapshot();
   Search search;
   search.id = id;
   Matching matching(*this, search, visibility, snapshot);
   VESTIGE_TRY(const auto found, find(snapshot, id));
-  VESTIGE_TRY(const bool visible,
-              matching.take({found.index, found.record.entry,
-                             [&]() -> Result<std::vector<Bytes>> { return found.record.blobs; }}));
+  const trail::ScannedRow row{found.index, found.record.entry,
+                              [&]() -> Result<std::vector<Bytes>> { return found.record.blobs; }};
+  VESTIGE_TRY(const bool visible, matching.take(row));
   if (!visible) return no_such_event(id);
-  return matching.text();
+  return on_event(matching.matched(row));
+}
+
+Result<std::string> Reader::event(const Uuid& id, const Visibility& visibility) {
+  std::string event;
+  VESTIGE_CHECKED(visit_one(id, visibility, [&](const MatchedEntry& found) -> Status {
+    event = found.event;
+    return {};
+  }));
+  return event;
 }
 
 Result<std::string> Reader::sealed_bytes(const Uuid& id) {
@@ -166,6 +182,13 @@ Result<std::string> Reader::sealed_bytes(const Uuid& id) {
 Result<std::string> Reader::checkpoint() {
   if (auto note = signer_.last_note(); !note.empty()) return note;
   return signer_.sign(stream_.snapshot());
+}
+
+Result<Reader::Pinned> Reader::pin() {
+  VESTIGE_TRY(auto note, signer_.sign(stream_.snapshot()));
+  VESTIGE_TRY(const auto parsed, trail::parse_note(note));
+  VESTIGE_TRY(auto checkpoint, trail::parse_checkpoint(parsed.text));
+  return Pinned{std::move(note), std::move(checkpoint.origin), checkpoint.size};
 }
 
 Result<std::string> Reader::proof(const Uuid& id) {
@@ -289,32 +312,43 @@ Result<SearchAnswer> Reader::search(const Search& search, const Visibility& visi
   return answer;
 }
 
-Result<FollowAnswer> Reader::follow(std::uint64_t from, std::uint32_t count, const Search& search,
-                                    const Visibility& visibility) {
+Status Reader::visit(std::uint64_t from, std::uint64_t to, const Search& search, const Visibility& visibility,
+                     const OnMatch& on_match) {
   VESTIGE_CHECKED(check_visible(visibility, search));
   const auto snapshot = stream_.snapshot();
   Matching matching(*this, search, visibility, snapshot);
   VESTIGE_CHECKED(matching.prepare());
-  FollowAnswer answer{{}, std::min(from, snapshot.size())};
+  if (!matching.possible()) return {};
+  if (search.id) {
+    const auto found = find(snapshot, *search.id);
+    if (!found && found.error().kind != ErrorKind::not_found) return std::unexpected(found.error());
+    if (!found) return {};
+    from = std::max(from, found->index);
+    to = std::min(to, found->index + 1);
+  }
+  return snapshot.scan(from, to, trail::Snapshot::Order::ascending, matching.rows(),
+                       [&](const trail::ScannedRow& row) -> Result<bool> {
+                         VESTIGE_TRY(const bool matched, matching.take(row));
+                         if (!matched) return true;
+                         return on_match(matching.matched(row));
+                       });
+}
+
+Result<FollowAnswer> Reader::follow(std::uint64_t from, std::uint32_t count, const Search& search,
+                                    const Visibility& visibility) {
+  const auto size = stream_.size();
+  from = std::min(from, size);
+  // Rows that are passed over do not match, so a visit to the end has seen all.
+  FollowAnswer answer{{}, std::min(size, from + follow_rows_max)};
   std::size_t bytes = 0;
-  const auto end = std::min(snapshot.size(), answer.next + follow_rows_max);
-  const auto visit = [&](const trail::ScannedRow& row) -> Result<bool> {
-    VESTIGE_TRY(const bool matched, matching.take(row));
-    if (matched) {
-      bytes += matching.text().size();
-      answer.items.push_back({row.index, matching.text()});
-    }
-    answer.next = row.index + 1;
-    return answer.items.size() < count && bytes < follow_bytes;
-  };
-  bool whole = true;
-  VESTIGE_CHECKED(snapshot.scan(answer.next, end, trail::Snapshot::Order::ascending, matching.rows(),
-                                [&](const trail::ScannedRow& row) -> Result<bool> {
-                                  VESTIGE_TRY(whole, visit(row));
-                                  return whole;
-                                }));
-  // Rows that the scan passed over do not match either.
-  if (whole) answer.next = end;
+  VESTIGE_CHECKED(
+      visit(from, answer.next, search, visibility, [&](const MatchedEntry& found) -> Result<bool> {
+        bytes += found.event.size();
+        answer.items.push_back({found.index, std::string(found.event)});
+        if (answer.items.size() < count && bytes < follow_bytes) return true;
+        answer.next = found.index + 1;
+        return false;
+      }));
   return answer;
 }
 

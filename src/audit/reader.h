@@ -24,6 +24,18 @@ struct SearchAnswer {
   Hash root{};
 };
 
+// What a reader gets of one entry. Views live during the visit.
+struct MatchedEntry {
+  std::uint64_t index = 0;
+  const Hash& leaf;
+  std::string_view entry;  // the sealed bytes
+  std::string_view event;  // as the reader sees it
+  const OpenedSections& sections;
+  json::Value value;  // the event, parsed
+};
+// False ends the visits.
+using OnMatch = std::function<Result<bool>(const MatchedEntry&)>;
+
 // Events from an index on, for readers that follow the stream.
 struct FollowAnswer {
   struct Item {
@@ -47,6 +59,12 @@ class Reader {
 
   // `caller` names who may use the cursor: the API key's id. denied where the search looks at what is hidden.
   Result<SearchAnswer> search(const Search& search, const Visibility& visibility, std::string_view caller);
+  // Visits the event, or gives not_found where there is none that the reader may see.
+  Status visit_one(const Uuid& id, const Visibility& visibility,
+                   const std::function<Status(const MatchedEntry&)>& on_event);
+  // Visits what matches among entries [from, to), the oldest first. denied as search().
+  Status visit(std::uint64_t from, std::uint64_t to, const Search& search, const Visibility& visibility,
+               const OnMatch& on_match);
   // At most `count` events that match, and about a megabyte; looks at no more than follow_rows_max entries.
   Result<FollowAnswer> follow(std::uint64_t from, std::uint32_t count, const Search& search,
                               const Visibility& visibility);
@@ -54,6 +72,20 @@ class Reader {
   std::uint64_t size() const { return stream_.size(); }
   // The last checkpoint; signs the first.
   Result<std::string> checkpoint();
+  // A checkpoint of everything that is acknowledged.
+  struct Pinned {
+    std::string note;
+    std::string origin;
+    std::uint64_t size = 0;
+  };
+  Result<Pinned> pin();
+  // See trail::Snapshot.
+  Result<std::vector<Hash>> subtree_roots(std::uint64_t from, std::uint64_t to) const {
+    return stream_.snapshot().subtree_roots(from, to);
+  }
+  // By the log's key; see trail::Signer.
+  Result<std::string> sign_statement(std::string_view text) const { return signer_.sign_statement(text); }
+  const trail::Stream& stream() const { return stream_; }
 
  private:
   struct Found {

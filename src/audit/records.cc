@@ -4,12 +4,12 @@
 #include <map>
 #include <set>
 
-#include "audit/internal/tree_node.h"
+#include "json/tree_node.h"
 
 namespace vestige::audit {
 namespace {
 
-using internal::TreeNode;
+using json::TreeNode;
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();

@@ -20,11 +20,8 @@ enum class Whose : std::uint8_t { nobody, subject, source, target, context };
 
 enum class TextFormat : std::uint8_t { none, date_time, uuid };
 
-// The order of an object's members, so that members and properties can be walked side by side.
-struct CanonicalLess {
-  using is_transparent = void;
-  bool operator()(std::string_view a, std::string_view b) const { return json::canonical_less(a, b); }
-};
+// Members and properties are walked side by side.
+using json::CanonicalLess;
 
 struct SchemaNode {
   std::uint32_t types = 0;  // bit per json::Type; 0: any

@@ -327,4 +327,12 @@ Result<ClientResponse> Client::stream(const std::string& target, const Fields& h
   return outcome;
 }
 
+Result<ClientResponse> Client::post_for_stream(const std::string& target, const std::string& body,
+                                               const std::string& content_type, const OnPiece& on_piece) {
+  VESTIGE_CHECKED(state_->prepare());
+  auto outcome = state_->exchange(state_->message("POST", target, body, content_type, {}), &on_piece);
+  state_->disconnect();
+  return outcome;
+}
+
 }  // namespace vestige::http

@@ -45,6 +45,10 @@ class Client {
   Result<ClientResponse> stream(const std::string& target,
                                 const std::vector<std::pair<std::string, std::string>>& headers,
                                 const std::function<bool(std::string_view)>& on_piece);
+  // The same for what is asked for with a POST.
+  Result<ClientResponse> post_for_stream(const std::string& target, const std::string& body,
+                                         const std::string& content_type,
+                                         const std::function<bool(std::string_view)>& on_piece);
 
  private:
   struct State;

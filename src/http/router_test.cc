@@ -12,9 +12,7 @@ namespace {
 
 struct Recorder final : Responder::Sink {
   void respond(Response given) override { response = std::move(given); }
-  std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>>) override {
-    return nullptr;
-  }
+  std::shared_ptr<EventStream> stream(Response) override { return nullptr; }
   Response response{.status = 0, .content_type = {}};
 };
 

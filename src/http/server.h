@@ -37,11 +37,12 @@ struct ServerOptions {
       4 << 20;  // of one event stream's unsent bytes; past it the stream is closed
 };
 
-// The open end of a server-sent event stream. Thread-safe. The connection closes when the last copy goes.
+// The open end of an answer that is sent piece by piece, such as server-sent events. Thread-safe. The
+// connection closes when the last copy goes.
 class EventStream {
  public:
   virtual ~EventStream() = default;
-  // Queues bytes (already in text/event-stream form). False once the client is gone or too slow.
+  // Queues bytes (already in the form of the answer's type). False once the client is gone or too slow.
   virtual bool send(std::string bytes) = 0;
   virtual bool open() const = 0;
   virtual std::size_t unsent_bytes() const = 0;
@@ -56,7 +57,8 @@ class Responder {
   struct Sink {
     virtual ~Sink() = default;
     virtual void respond(Response response) = 0;
-    virtual std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>> headers) = 0;
+    // `head` is the answer without a body.
+    virtual std::shared_ptr<EventStream> stream(Response head) = 0;
   };
   explicit Responder(std::shared_ptr<Sink> sink);
   ~Responder();
@@ -64,8 +66,9 @@ class Responder {
   Responder& operator=(Responder&&) noexcept;
 
   void respond(Response response);
-  // Sends the header of a text/event-stream answer and hands over the stream.
-  std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>> headers = {});
+  // Sends the header of a text/event-stream answer, or one of another type, and hands over the stream.
+  std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>> headers = {},
+                                      std::string content_type = "text/event-stream");
 
  private:
   std::shared_ptr<Sink> sink_;

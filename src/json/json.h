@@ -111,6 +111,11 @@ void append_number(std::string& to, double value);
 void append_number(std::string& to, std::int64_t value);
 // Whether key a stands before key b in canonical order (by UTF-16 code units, RFC 8785 §3.2.3).
 bool canonical_less(std::string_view a, std::string_view b);
+// Orders the members of a container so.
+struct CanonicalLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const { return canonical_less(a, b); }
+};
 // Appends "/" and the token with ~ and / escaped (RFC 6901).
 void append_pointer(std::string& to, std::string_view token);
 

@@ -44,18 +44,13 @@ SectionKeys derive(ByteView owner_material, const Key& retention_key, ByteView f
   return keys;
 }
 
-Hash pairs_root(std::span<const Pair> pairs, const Block16& seed) {
+std::vector<Hash> pair_leaves(std::span<const Pair> pairs, const Block16& seed) {
   std::vector<Block16> salts(pairs.size());
   trail::derive_salts(seed, 0, salts);
-  trail::Frontier frontier;
-  const std::uint8_t prefix = 0x00;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    std::uint8_t length[4];
-    store_le(length, static_cast<std::uint32_t>(pairs[i].path.size()));
-    frontier.append(
-        crypto::sha256({ByteView(&prefix, 1), salts[i], length, view(pairs[i].path), view(pairs[i].value)}));
-  }
-  return frontier.root();
+  std::vector<Hash> leaves;
+  leaves.reserve(pairs.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i) leaves.push_back(pair_leaf(salts[i], pairs[i]));
+  return leaves;
 }
 
 Bytes associated(const Binding& binding, ByteView head, std::span<const Block16> refs, const Hash& root) {
@@ -173,6 +168,26 @@ Result<Bytes> owner_material(Form form, ByteView wrapped, std::span<const Block1
 
 }  // namespace
 
+Block16 salt_of(const Block16& seed, std::size_t index) { return trail::derive_salt(seed, index); }
+
+Hash pair_leaf(const Block16& salt, const Pair& pair) {
+  const std::uint8_t prefix = 0x00;
+  std::uint8_t length[4];
+  store_le(length, static_cast<std::uint32_t>(pair.path.size()));
+  return crypto::sha256({ByteView(&prefix, 1), salt, length, view(pair.path), view(pair.value)});
+}
+
+Hash pairs_root(std::span<const Pair> pairs, const Block16& seed) {
+  return trail::root_of(pair_leaves(pairs, seed));
+}
+
+std::vector<Hash> pair_path(std::span<const Pair> pairs, const Block16& seed, std::size_t index) {
+  const auto leaves = pair_leaves(pairs, seed);
+  return trail::inclusion_path(index, leaves.size(), [&](unsigned level, std::uint64_t i) {
+    return trail::combine(std::span(leaves).subspan(i << level, std::size_t{1} << level));
+  });
+}
+
 SealedSection seal_section(std::span<const Pair> pairs, Form form, std::vector<Block16> refs,
                            std::span<const Key> keys, const Retention& retention, const Binding& binding,
                            platform::Entropy& entropy) {
@@ -217,9 +232,9 @@ Result<SectionHead> read_section_head(ByteView blob) {
   return SectionHead{blob[1], load_le<std::uint16_t>(blob.data() + 2), static_cast<Form>(blob[24])};
 }
 
-Result<std::vector<Pair>> open_section(ByteView blob, const Reference& reference,
-                                       std::span<const std::optional<Key>> keys, const Key& retention_key,
-                                       const Binding& binding) {
+Result<OpenedSection> open_section(ByteView blob, const Reference& reference,
+                                   std::span<const std::optional<Key>> keys, const Key& retention_key,
+                                   const Binding& binding) {
   VESTIGE_TRY(const auto head, read_section_head(blob));
   const std::size_t wrapped = std::size_t{blob[25]} * wrapped_bytes;
   const bool counts_fit = head.form == Form::all ? blob[25] == reference.refs.size() : blob[25] == 0;
@@ -241,7 +256,7 @@ Result<std::vector<Pair>> open_section(ByteView blob, const Reference& reference
   if (write_pairs(pairs) != plain) return damaged("its content is not canonical");
   if (pairs_root(pairs, derived.seed) != reference.root)
     return damaged("its content does not give the root in the entry");
-  return pairs;
+  return OpenedSection{std::move(pairs), derived.seed};
 }
 
 void append_references(std::string& to, std::span<const Reference> references) {

@@ -67,11 +67,23 @@ struct SectionHead {
 };
 Result<SectionHead> read_section_head(ByteView blob);
 
+struct OpenedSection {
+  std::vector<Pair> pairs;
+  Block16 seed{};  // of their salts
+};
+
 // Decrypts and recomputes the root. `keys` in the order of refs; for Form::all an empty key stands for an
 // owner that is gone, one is enough. corrupt where anything does not match.
-Result<std::vector<Pair>> open_section(ByteView blob, const Reference& reference,
-                                       std::span<const std::optional<Key>> keys, const Key& retention_key,
-                                       const Binding& binding);
+Result<OpenedSection> open_section(ByteView blob, const Reference& reference,
+                                   std::span<const std::optional<Key>> keys, const Key& retention_key,
+                                   const Binding& binding);
+
+Block16 salt_of(const Block16& seed, std::size_t index);
+Hash pair_leaf(const Block16& salt, const Pair& pair);
+// The root over the pairs' leaves, with the salts that the seed gives.
+Hash pairs_root(std::span<const Pair> pairs, const Block16& seed);
+// RFC 6962 inclusion path of one of the pairs; index < pairs.size().
+std::vector<Hash> pair_path(std::span<const Pair> pairs, const Block16& seed, std::size_t index);
 
 // The value of an entry's member "sealed", and back.
 void append_references(std::string& to, std::span<const Reference> references);

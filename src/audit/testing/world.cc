@@ -170,9 +170,10 @@ std::string World::rendered(std::uint64_t index) {
   EXPECT_TRUE(record && leaf);
   Unsealer unsealer(*vault, stream().full_name(), erasure_index.get());
   std::string out;
-  const auto done = unsealer.render(
-      record->entry, [&]() -> Result<std::vector<Bytes>> { return record->blobs; }, index, *leaf,
-      Unsealer::Personal::open, out);
+  const auto opened =
+      unsealer.open(record->entry, [&]() -> Result<std::vector<Bytes>> { return record->blobs; });
+  EXPECT_TRUE(opened) << opened.error().message;
+  const auto done = render(record->entry, *opened, index, *leaf, out);
   EXPECT_TRUE(done) << done.error().message << "\n" << record->entry;
   return out;
 }

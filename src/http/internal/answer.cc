@@ -115,7 +115,7 @@ void Answer::respond(Response response) {
   wakeup_.notify();
 }
 
-std::shared_ptr<EventStream> Answer::stream(std::vector<std::pair<std::string, std::string>> headers) {
+std::shared_ptr<EventStream> Answer::stream(Response head) {
   std::shared_ptr<StreamQueue> queue;
   {
     Lock lock(mutex_);
@@ -124,7 +124,7 @@ std::shared_ptr<EventStream> Answer::stream(std::vector<std::pair<std::string, s
       queue->close();
       return std::make_shared<StreamHandle>(std::move(queue));
     }
-    response_ = Response{.status = 200, .content_type = "text/event-stream", .headers = std::move(headers)};
+    response_ = std::move(head);
     queue_ = queue;
     settled_.store(true, std::memory_order_release);
   }
@@ -189,9 +189,11 @@ void Responder::respond(Response response) {
   std::exchange(sink_, nullptr)->respond(std::move(response));
 }
 
-std::shared_ptr<EventStream> Responder::stream(std::vector<std::pair<std::string, std::string>> headers) {
+std::shared_ptr<EventStream> Responder::stream(std::vector<std::pair<std::string, std::string>> headers,
+                                               std::string content_type) {
   CHECK(sink_ != nullptr);  // exactly one answer
-  return std::exchange(sink_, nullptr)->stream(std::move(headers));
+  return std::exchange(sink_, nullptr)
+      ->stream({.status = 200, .content_type = std::move(content_type), .headers = std::move(headers)});
 }
 
 }  // namespace vestige::http

@@ -59,7 +59,7 @@ class Answer final : public Responder::Sink {
       : executor_(executor), stream_bytes_max_(stream_bytes_max), wakeup_(std::move(executor)) {}
 
   void respond(Response response) override;
-  std::shared_ptr<EventStream> stream(std::vector<std::pair<std::string, std::string>> headers) override;
+  std::shared_ptr<EventStream> stream(Response head) override;
 
   // The connection's end.
   bool settled() const { return settled_.load(std::memory_order_acquire); }

@@ -12,8 +12,7 @@ namespace {
 
 struct Counter final : vestige::http::Responder::Sink {
   void respond(vestige::http::Response) override { ++answers; }
-  std::shared_ptr<vestige::http::EventStream> stream(
-      std::vector<std::pair<std::string, std::string>>) override {
+  std::shared_ptr<vestige::http::EventStream> stream(vestige::http::Response) override {
     ++answers;
     return nullptr;
   }

@@ -390,6 +390,12 @@ Result<std::vector<Hash>> Snapshot::consistency(std::uint64_t from, std::uint64_
   return nodes.finish(consistency_path(from, to, nodes.source()));
 }
 
+Result<std::vector<Hash>> Snapshot::subtree_roots(std::uint64_t from, std::uint64_t to) const {
+  CHECK(to <= size_);
+  Nodes nodes([this](unsigned level, std::uint64_t i) { return node(level, i); });
+  return nodes.finish(trail::subtree_roots(from, to, nodes.source()));
+}
+
 Result<std::vector<Hash>> Snapshot::tile(unsigned level, std::uint64_t number, unsigned width) const {
   const auto shift = level * tile_height;
   const auto nodes_there = shift >= 64 ? 0 : size_ >> shift;

@@ -110,6 +110,8 @@ class Snapshot {
   Result<Hash> root_at(std::uint64_t size) const;
   Result<std::vector<Hash>> inclusion(std::uint64_t index, std::uint64_t size) const;
   Result<std::vector<Hash>> consistency(std::uint64_t from, std::uint64_t to) const;
+  // What stands for leaves [from, to) where they are left out; to <= size().
+  Result<std::vector<Hash>> subtree_roots(std::uint64_t from, std::uint64_t to) const;
   // Hashes of one tile, `width` of them; not_found where the tree of this size has none.
   Result<std::vector<Hash>> tile(unsigned level, std::uint64_t number, unsigned width) const;
 

@@ -32,6 +32,24 @@ Hash Frontier::root() const {
   return root;
 }
 
+void Frontier::append_subtree(unsigned level, const Hash& root) {
+  const auto leaves = std::uint64_t{1} << level;
+  CHECK(size_ % leaves == 0);
+  Hash node = root;
+  for (auto size = size_ >> level; size & 1; size >>= 1) {
+    node = node_hash(nodes_.back(), node);
+    nodes_.pop_back();
+  }
+  nodes_.push_back(node);
+  size_ += leaves;
+}
+
+unsigned subtree_level(std::uint64_t from, std::uint64_t to) {
+  CHECK(from < to);
+  const auto fits = static_cast<unsigned>(std::bit_width(to - from) - 1);
+  return from == 0 ? fits : std::min(fits, static_cast<unsigned>(std::countr_zero(from)));
+}
+
 void GrowingTree::append(const Hash& leaf) {
   frontier_.append(leaf, [this](unsigned level, const Hash& node) {
     if (level == 0 || level % tile_height != 0) return;
@@ -83,6 +101,16 @@ std::uint64_t split_of(std::uint64_t size) { return std::bit_floor(size - 1); }
 
 Hash root_at(std::uint64_t size, const NodeSource& nodes) {
   return size == 0 ? empty_root() : range_root(0, size, nodes);
+}
+
+std::vector<Hash> subtree_roots(std::uint64_t from, std::uint64_t to, const NodeSource& nodes) {
+  std::vector<Hash> roots;
+  while (from < to) {
+    const auto level = subtree_level(from, to);
+    roots.push_back(nodes(level, from >> level));
+    from += std::uint64_t{1} << level;
+  }
+  return roots;
 }
 
 std::vector<Hash> inclusion_path(std::uint64_t index, std::uint64_t size, const NodeSource& nodes) {

@@ -42,6 +42,8 @@ class Frontier {
   void append(const Hash& leaf) {
     append(leaf, [](unsigned, const Hash&) {});
   }
+  // All leaves of a perfect subtree of 2^level at once. The size is a multiple of that.
+  void append_subtree(unsigned level, const Hash& root);
   Hash root() const;
 
  private:
@@ -67,6 +69,9 @@ class GrowingTree {
   std::vector<std::vector<Hash>> levels_;  // [k]: roots of 256^(k+1) aligned leaves
 };
 
+// The largest perfect subtree that begins at `from` and does not go past `to`: its level; from < to.
+unsigned subtree_level(std::uint64_t from, std::uint64_t to);
+
 // Root of a power of two of neighbouring nodes.
 Hash combine(std::span<const Hash> nodes);
 
@@ -77,6 +82,8 @@ Hash root_of(std::span<const Hash> leaves);
 using NodeSource = std::function<Hash(unsigned level, std::uint64_t i)>;
 
 Hash root_at(std::uint64_t size, const NodeSource& nodes);
+// Roots of the largest perfect subtrees that leaves [from, to) make up, from left to right.
+std::vector<Hash> subtree_roots(std::uint64_t from, std::uint64_t to, const NodeSource& nodes);
 // RFC 6962 §2.1.1, leaf sibling first; index < size.
 std::vector<Hash> inclusion_path(std::uint64_t index, std::uint64_t size, const NodeSource& nodes);
 // RFC 6962 §2.1.2; from <= to.

@@ -185,6 +185,30 @@ TEST(Merkle, RandomBigTreesGiveProofsOfTheModel) {
   }
 }
 
+// Any leaves may stand in the tree by themselves, and roots of whole subtrees for all that is between them.
+TEST(Merkle, SubtreesStandForTheLeavesThatAreLeftOut) {
+  Random random(seed());
+  for (int round = 0; round < 60; ++round) {
+    auto model = random_model(random, random.below(3'000));
+    Frontier tree;
+    const auto leave_out = [&](std::uint64_t end) {
+      const auto roots = subtree_roots(tree.size(), end, model.nodes());
+      ASSERT_LE(roots.size(), 2U * 64);
+      for (const auto& root : roots) tree.append_subtree(subtree_level(tree.size(), end), root);
+      ASSERT_EQ(tree.size(), end);
+    };
+    while (tree.size() < model.size()) {
+      const auto next = tree.size() + random.below(random.below(4) == 0 ? 1'000 : 3);
+      if (next >= model.size()) break;
+      ASSERT_NO_FATAL_FAILURE(leave_out(next));
+      tree.append(model.leaf(next));
+    }
+    ASSERT_NO_FATAL_FAILURE(leave_out(model.size()));
+    ASSERT_TRUE(tree.fits());
+    ASSERT_EQ(tree.root(), model.tree_hash(0, model.size()));
+  }
+}
+
 TEST(Merkle, VerifiersTakeAnyNumbers) {
   const Hash hash{};
   const std::vector<Hash> path(200);

@@ -7,10 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "audit/schema.h"
 #include "json/json.h"
 
-namespace vestige::audit::internal {
+namespace vestige::json {
 
 struct TreeNode {
   enum class Form { text, object, array };
@@ -21,12 +20,12 @@ struct TreeNode {
 
   static TreeNode object();
   static TreeNode array();
-  static TreeNode of(const json::Value& value);
+  static TreeNode of(const Value& value);
 
   // A scalar's canonical text, or "{}" or "[]".
   void become(std::string_view value);
   // Takes over what `value` says: objects member by member, anything else whole.
-  void merge(const json::Value& value);
+  void merge(const Value& value);
   // A place below, by names with '/' between them, made where it is missing. What is in the way gives way.
   TreeNode& at(std::string_view path);
   // Puts a value there unless something is there, or in the way, already.
@@ -34,4 +33,4 @@ struct TreeNode {
   void write(std::string& to) const;
 };
 
-}  // namespace vestige::audit::internal
+}  // namespace vestige::json

@@ -1,6 +1,6 @@
-#include "audit/internal/tree_node.h"
+#include "json/tree_node.h"
 
-namespace vestige::audit::internal {
+namespace vestige::json {
 namespace {
 
 // The first name of a path, which is cut off.
@@ -25,7 +25,7 @@ TreeNode TreeNode::array() {
   return node;
 }
 
-TreeNode TreeNode::of(const json::Value& value) {
+TreeNode TreeNode::of(const Value& value) {
   TreeNode node;
   if (value.is_object()) {
     node.form = Form::object;
@@ -35,7 +35,7 @@ TreeNode TreeNode::of(const json::Value& value) {
     node.form = Form::array;
     for (std::size_t i = 0; i < value.size(); ++i) node.elements.push_back(of(value.at(i)));
   } else {
-    node.text = json::canonical(value);
+    node.text = canonical(value);
   }
   return node;
 }
@@ -46,7 +46,7 @@ void TreeNode::become(std::string_view value) {
   text = value;
 }
 
-void TreeNode::merge(const json::Value& value) {
+void TreeNode::merge(const Value& value) {
   if (!value.is_object() || form != Form::object) {
     *this = of(value);
     return;
@@ -89,7 +89,7 @@ void TreeNode::write(std::string& to) const {
   const auto start = to.size();
   for (const auto& [name, member] : members) {
     if (to.size() > start) to.push_back(',');
-    json::append_quoted(to, name);
+    append_quoted(to, name);
     to.push_back(':');
     member.write(to);
   }
@@ -100,4 +100,4 @@ void TreeNode::write(std::string& to) const {
   to.push_back(form == Form::object ? '}' : ']');
 }
 
-}  // namespace vestige::audit::internal
+}  // namespace vestige::json

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +11,7 @@
 #include "base/result.h"
 #include "seal/section.h"
 
-namespace vestige::audit::internal {
+namespace vestige::seal {
 
 class EventTree {
  public:
@@ -22,8 +23,8 @@ class EventTree {
   // A member of the object; `json` is canonical and outlives the tree. A member that no pair will touch is
   // kept as it is.
   Status add_member(std::string_view name, std::string_view json, bool touched);
-  // Makes the places that are missing on the way; false where the path makes no sense.
-  bool put(const seal::Pair& pair);
+  // Makes the places that are missing on the way; false where the path makes no sense, or is too deep.
+  bool put(const Pair& pair);
   // Appends the object in canonical form.
   void write(std::string& to) const;
 
@@ -33,7 +34,11 @@ class EventTree {
   std::unique_ptr<Node> root_;
 };
 
-// The first token of a JSON pointer.
-std::string first_token(std::string_view path);
+// Whether a member of an entry is the trail's own, and no part of the event.
+bool is_bookkeeping(std::string_view member);
 
-}  // namespace vestige::audit::internal
+// Appends the event of a canonical entry, with the pairs of those of its sections that are open in their
+// places and without its closing brace. corrupt where that makes no sense.
+Status append_event(std::string_view entry, std::span<const std::vector<Pair>> sections, std::string& to);
+
+}  // namespace vestige::seal

@@ -1,15 +1,19 @@
-#include "audit/internal/event_tree.h"
+#include "seal/event_tree.h"
 
+#include <algorithm>
 #include <optional>
+#include <set>
 
-#include "audit/internal/tree_node.h"
-#include "json/json.h"
+#include "json/tree_node.h"
+#include "trail/format/members.h"
 
-namespace vestige::audit::internal {
+namespace vestige::seal {
 namespace {
 
+using json::TreeNode;
+
 // Twice what an event may have: of values that are in the trail already nothing is refused here.
-constexpr std::uint32_t depth_max = 256;
+constexpr std::int32_t depth_max = 256;
 
 // "~1" and "~0" undone.
 std::string unescape(std::string_view token) {
@@ -46,6 +50,13 @@ TreeNode* child_of(TreeNode& node, std::string_view token) {
   return &node.members[unescape(token)];
 }
 
+// The first token of a JSON pointer.
+std::string first_token(std::string_view path) {
+  if (!path.starts_with('/')) return {};
+  path.remove_prefix(1);
+  return unescape(path.substr(0, path.find('/')));
+}
+
 }  // namespace
 
 struct EventTree::Node : TreeNode {};
@@ -58,7 +69,8 @@ Status EventTree::add_member(std::string_view name, std::string_view json, bool 
   if (touched) {
     json::Parser parser;
     json::Document document;
-    VESTIGE_CHECKED(parser.parse(json, document, {.depth_max = depth_max, .bytes_max = 64 << 20}));
+    VESTIGE_CHECKED(
+        parser.parse(json, document, {.depth_max = std::uint32_t{depth_max}, .bytes_max = 64 << 20}));
     node = TreeNode::of(document.root());
   } else {
     node.text = json;
@@ -67,9 +79,10 @@ Status EventTree::add_member(std::string_view name, std::string_view json, bool 
   return {};
 }
 
-bool EventTree::put(const seal::Pair& pair) {
+bool EventTree::put(const Pair& pair) {
   TreeNode* at = root_.get();
   std::string_view path = pair.path;
+  if (std::ranges::count(path, '/') > depth_max) return false;
   while (!path.empty()) {
     if (path.front() != '/') return false;
     path.remove_prefix(1);
@@ -85,10 +98,28 @@ bool EventTree::put(const seal::Pair& pair) {
 
 void EventTree::write(std::string& to) const { root_->write(to); }
 
-std::string first_token(std::string_view path) {
-  if (!path.starts_with('/')) return {};
-  path.remove_prefix(1);
-  return unescape(path.substr(0, path.find('/')));
+bool is_bookkeeping(std::string_view member) {
+  constexpr std::string_view names[] = {"mac", "salt", "schema", "sealed", "v"};
+  return std::ranges::find(names, member) != std::end(names);
 }
 
-}  // namespace vestige::audit::internal
+Status append_event(std::string_view entry, std::span<const std::vector<Pair>> sections, std::string& to) {
+  std::set<std::string, std::less<>> touched;
+  for (const auto& pairs : sections)
+    for (const auto& pair : pairs) touched.insert(first_token(pair.path));
+  EventTree tree;
+  trail::MemberScanner members(entry);
+  while (const auto found = members.next())
+    if (!is_bookkeeping(found->key))
+      VESTIGE_CHECKED(tree.add_member(found->key, found->value, touched.contains(found->key)));
+  if (!members.ok()) return corrupt("", 0, "entry: it is no canonical JSON object");
+  for (const auto& pairs : sections)
+    for (const auto& pair : pairs)
+      if (pair.path != mac_path && !tree.put(pair))
+        return corrupt("", 0, "entry: a sealed value has no place in it");
+  tree.write(to);
+  to.pop_back();
+  return {};
+}
+
+}  // namespace vestige::seal
