@@ -39,6 +39,12 @@ inline constexpr std::uint64_t search_rows_max =
     500'000;  // entries read for one page; it ends early past them
 inline constexpr std::size_t search_answer_bytes_max = 64 << 20;  // a page ends early past it, with a cursor
 
+// What an export reads and writes at a time; it goes on until it is whole.
+inline constexpr std::uint64_t export_slice_rows = 65'536;
+inline constexpr std::size_t export_slice_bytes = 1 << 20;
+
+inline constexpr std::size_t disclosed_paths_max = 100;
+
 // What a record, a state, a diff or a blame is folded from; past it the oldest by arrival are folded, and the
 // answer says so.
 inline constexpr std::size_t fold_entries_max = 10'000;

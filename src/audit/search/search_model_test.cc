@@ -12,9 +12,11 @@
 #include <set>
 #include <sstream>
 
+#include "audit/export.h"
 #include "audit/filter.h"
 #include "audit/search/query_language.h"
 #include "audit/search/tokens.h"
+#include "audit/testing/export_reader.h"
 #include "audit/testing/naive_search.h"
 #include "audit/testing/random_searches.h"
 #include "audit/testing/world.h"
@@ -65,6 +67,7 @@ class SearchModel {
       rejected += events_.size() - wanted.size();
       ASSERT_NO_FATAL_FAILURE(compare_pages(filter, wanted));
       if (counted) ASSERT_NO_FATAL_FAILURE(compare_tally(filter, wanted));
+      if (round % 10 == 0) ASSERT_NO_FATAL_FAILURE(compare_export(filter, wanted));
     }
   }
 
@@ -126,6 +129,38 @@ class SearchModel {
     for (const auto& bucket : tally.find("histogram")->find("counts")->elements)
       buckets[bucket.find("from")->value()] = std::stoull(bucket.find("count")->scalar);
     ASSERT_EQ(buckets, seconds);
+  }
+
+  // The export has the events of the search, byte by byte; and its normal form finds the same.
+  void compare_export(const Tree& filter, const std::vector<std::size_t>& wanted) {
+    json::Parser parser;
+    json::Document document, normal;
+    ASSERT_TRUE(parser.parse(R"({"filter":)" + filter.json() + "}", document));
+    const auto search = parse_search(document, now);
+    ASSERT_TRUE(search);
+    auto begun = Export::begin(*world_.reader, {},
+                               {.search = *search, .asked = "{}", .exporter = {}, .exporter_name = {}});
+    ASSERT_TRUE(begun) << begun.error().message;
+    std::string file;
+    while ((*begun)->next(file)) {
+    }
+    const auto read = testing::read_export(file);
+    std::string expected, found;
+    for (const auto i : wanted) expected += world_.rendered(i) + "\n";
+    for (std::size_t line = 0, at = 0; line < read.lines.size(); ++line) {
+      at = file.find(",\"event\":", at) + 9;
+      found += file.substr(at, file.find("\"}", file.find(",\"leaf\":\"", at)) + 2 - at) + "\n";
+    }
+    ASSERT_EQ(found, expected);
+    ASSERT_TRUE(parser.parse(read.header.find("search")->json(), normal));
+    const auto again = parse_condition(normal.root(), "");
+    ASSERT_TRUE(again) << read.header.find("search")->json() << again.error().message;
+    for (std::size_t i = 0; i < events_.size(); i += 1 + events_.size() / 100) {
+      ASSERT_TRUE(parser.parse(events_[i].json(), document));
+      ASSERT_EQ(matches(*again, document.root()), std::ranges::find(wanted, i) != wanted.end())
+          << read.header.find("search")->json() << "\n"
+          << events_[i].json();
+    }
   }
 
   Random random_;
