@@ -24,6 +24,12 @@ inline constexpr int vault_readings_max = 16;
 // Deeper than any entry that the server takes (64).
 inline constexpr std::uint32_t entry_depth_max = 128;
 
+// Of an export: a row with its cells, and how deep what stands in a line may be nested. An event of 1 MiB
+// stands in it up to three times, in CSV once more, with its numbers in their longest form.
+inline constexpr std::size_t export_row_bytes_max = 128 << 20;
+inline constexpr std::uint32_t export_depth_max = 256;
+inline constexpr std::size_t disclosure_bytes_max = 64 << 20;
+
 inline constexpr std::size_t signer_state_bytes_max = 4'096;
 inline constexpr std::size_t api_keys_max = 10'000;
 inline constexpr std::size_t api_keys_bytes_max = 16 << 20;
