@@ -8,6 +8,7 @@ namespace vestige::api {
 namespace {
 
 constexpr std::chrono::milliseconds stream_period{100};
+constexpr std::chrono::milliseconds export_period{20};
 constexpr std::string_view bearer_prefix = "Bearer ";
 constexpr std::string_view public_paths[] = {"/",        "/docs",   "/docs.js", "/favicon.svg",
                                              "/healthz", "/readyz", "/metrics", "/openapi.json"};
@@ -120,6 +121,9 @@ void Api::Impl::add_routes(http::Router& router) {
   router.add("GET", "/api/events/{id}", needs(Scope::read, &Impl::get_event));
   router.add("GET", "/api/events/{id}/sealed", needs(Scope::read, &Impl::get_sealed));
   router.add("GET", "/api/events/{id}/proof", needs(Scope::read, &Impl::get_proof));
+  router.add("POST", "/api/events/{id}/disclose", needs(Scope::read, &Impl::post_disclose));
+  router.add("GET", "/api/export", needs(Scope::read, &Impl::get_export));
+  router.add("POST", "/api/export", needs(Scope::read, &Impl::post_export));
   router.add("POST", "/auditlog/events/v2", needs(Scope::read, &Impl::post_search));
   router.add("GET", "/api/records/{type}/{id}", needs(Scope::read, &Impl::get_record));
   router.add("GET", "/api/entities/{type}/{id}/history", needs(Scope::read, &Impl::get_history));
@@ -155,6 +159,7 @@ void Api::Impl::add_routes(http::Router& router) {
 Api::Api(ApiParts parts) : impl_(std::make_shared<Impl>(std::move(parts))) {
   // The loop outlives nobody in particular; the timer holds on to what it needs.
   impl_->start_streams(stream_period);
+  impl_->start_exports(export_period);
 }
 
 Api::~Api() = default;
@@ -165,6 +170,9 @@ http::Gate Api::gate() {
   return [impl = impl_](const http::Request& request) { return impl->gate(request); };
 }
 
-void Api::close_streams() { impl_->close_streams(); }
+void Api::close_streams() {
+  impl_->close_streams();
+  impl_->close_exports();
+}
 
 }  // namespace vestige::api

@@ -25,6 +25,7 @@ namespace vestige::api {
 std::string key_event(std::string_view action, const ApiKey& about, const Uuid& actor);
 
 inline constexpr std::size_t event_streams_max = 256;
+inline constexpr std::size_t exports_max = 8;  // at a time
 
 struct ApiParts {
   platform::EventLoop& loop;     // where answers are put together
@@ -51,7 +52,7 @@ class Api {
   void add_routes(http::Router& router);
   // Refuses what needs a key and brings none, before its body is read.
   http::Gate gate();
-  // Ends all event streams; none is accepted afterwards.
+  // Ends all event streams and exports; none is accepted afterwards.
   void close_streams();
 
  private:

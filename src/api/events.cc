@@ -1,4 +1,6 @@
 #include "api/internal/impl.h"
+#include "audit/disclosure.h"
+#include "audit/limits.h"
 #include "base/check.h"
 #include "base/encoding.h"
 
@@ -113,6 +115,56 @@ void Api::Impl::get_proof(const ApiKey&, http::Request request, http::Responder 
   query(std::move(responder), [self = shared_from_this(), id = *id] {
     auto proof = self->parts_.reader.proof(id);
     return proof ? text_response(*std::move(proof), "") : http::problem(proof.error());
+  });
+}
+
+namespace {
+
+// {"fields": [names]}, as JSON pointers.
+Result<std::vector<std::string>> parse_fields(const std::string& body) {
+  json::Parser parser;
+  json::Document document;
+  VESTIGE_CHECKED(parser.parse(body, document));
+  const auto refuse = [](std::string path, std::string what, std::string limit = {}) {
+    return std::unexpected(Error{.kind = ErrorKind::invalid,
+                                 .message = std::move(what),
+                                 .path = std::move(path),
+                                 .limit = std::move(limit)});
+  };
+  const auto fields = document.root().find("fields");
+  if (!fields.is_array() || fields.size() == 0 || document.root().size() != 1)
+    return refuse("", "what is disclosed is named by an object with \"fields\", a list of names");
+  if (fields.size() > audit::disclosed_paths_max)
+    return refuse("/fields", "names too many fields",
+                  fmt::format("disclosed_paths_max = {}", audit::disclosed_paths_max));
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const auto name = fields.at(i);
+    const auto path = name.is_string() ? audit::parse_disclosed_path(name.string()) : std::nullopt;
+    if (!path)
+      return refuse(fmt::format("/fields/{}", i),
+                    "must be the path of a member of an event, such as \"detail.phone\" or, for names with "
+                    "dots, \"/detail/app.version\"");
+    paths.push_back(*path);
+  }
+  return paths;
+}
+
+}  // namespace
+
+void Api::Impl::post_disclose(const ApiKey&, http::Request request, http::Responder responder) {
+  const auto id = captured_id(request);
+  if (!id) return responder.respond(no_such("event"));
+  const auto type = request.content_type();
+  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
+  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
+    return responder.respond(
+        http::problem(415, fmt::format("fields come as application/json, not as {}", type)));
+  auto paths = parse_fields(request.body);
+  if (!paths) return responder.respond(http::problem(paths.error()));
+  query(std::move(responder), [self = shared_from_this(), id = *id, paths = *std::move(paths)] {
+    auto disclosure = audit::disclose(self->parts_.reader, id, paths, everything);
+    return disclosure ? json_response(200, *std::move(disclosure)) : http::problem(disclosure.error());
   });
 }
 

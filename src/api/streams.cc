@@ -25,14 +25,18 @@ Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::search_of(
     body += "\"query\":";
     json::append_quoted(body, *query);
   }
+  if (const auto filter = request.query_value("filter")) {
+    json::Parser parser;
+    json::Document document;
+    VESTIGE_CHECKED(parser.parse(*filter, document));
+    body += fmt::format("{}\"filter\":{}", body.size() > 1 ? "," : "", json::canonical(document.root()));
+  }
+  return parse_search(body + "}");
+}
+
+Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::parse_search(std::string_view body) const {
   json::Parser parser;
   auto parsed = std::make_shared<ParsedSearch>();
-  if (const auto filter = request.query_value("filter")) {
-    VESTIGE_CHECKED(parser.parse(*filter, parsed->document));
-    body +=
-        fmt::format("{}\"filter\":{}", body.size() > 1 ? "," : "", json::canonical(parsed->document.root()));
-  }
-  body += "}";
   VESTIGE_CHECKED(parser.parse(body, parsed->document));
   VESTIGE_TRY(parsed->search, audit::parse_search(parsed->document, parts_.clock.now()));
   return parsed;

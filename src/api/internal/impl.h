@@ -1,10 +1,11 @@
-// The handlers, by resource. One file each: events.cc, search.cc, records.cc, entities.cc, keys.cc,
-// cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// The handlers, by resource. One file each: events.cc, search.cc, export.cc, records.cc, entities.cc,
+// keys.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
 
 #include "api/api.h"
+#include "audit/export.h"
 #include "audit/gather.h"
 #include "base/mutex.h"
 #include "json/json.h"
@@ -23,6 +24,9 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void start_streams(std::chrono::milliseconds period);
   void pump_streams();
   void close_streams();
+  void start_exports(std::chrono::milliseconds period);
+  void pump_exports();
+  void close_exports();
 
  private:
   // A search and the text that it points into.
@@ -32,12 +36,23 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   };
   // Of the members of a search that a URL gives: "query" and "filter".
   Result<std::shared_ptr<const ParsedSearch>> search_of(const http::Request& request) const;
+  Result<std::shared_ptr<const ParsedSearch>> parse_search(std::string_view body) const;
 
   struct Follower {
     std::shared_ptr<http::EventStream> stream;
     std::shared_ptr<const ParsedSearch> search;
     std::uint64_t next;
     std::chrono::nanoseconds last_sent;
+  };
+  struct RunningExport {
+    std::shared_ptr<const ParsedSearch> search;
+    std::unique_ptr<audit::Export> file;
+    std::shared_ptr<http::EventStream> stream;
+    std::string bytes{};  // of the file, made and not yet sent from `sent` on
+    std::size_t sent = 0;
+    bool whole = false;  // no more will be made
+    bool advance();      // false when it is over
+    void abandon(std::string_view why);
   };
 
   http::Handler open_to_all(void (Impl::*handler)(http::Request, http::Responder));
@@ -54,6 +69,13 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_event(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_sealed(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_disclose(const ApiKey& caller, http::Request request, http::Responder responder);
+  void get_export(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_export(const ApiKey& caller, http::Request request, http::Responder responder);
+  void export_search(const ApiKey& caller, const http::Request& request, std::string body,
+                     http::Responder responder);
+  void begin_export(audit::ExportOrder order, std::shared_ptr<const ParsedSearch> search,
+                    http::Responder responder);
   void get_stream(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_cursors(const ApiKey& caller, http::Request request, http::Responder responder);
   void get_cursor(const ApiKey& caller, http::Request request, http::Responder responder);
@@ -94,6 +116,11 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   Mutex streams_mutex_;
   std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);
   bool streams_closed_ GUARDED_BY(streams_mutex_) = false;
+  Mutex exports_mutex_;
+  std::vector<RunningExport> exports_
+      GUARDED_BY(exports_mutex_);  // but for those that are brought on just now
+  std::size_t exports_elsewhere_ GUARDED_BY(exports_mutex_) = 0;  // these, and those that are being begun
+  bool exports_closed_ GUARDED_BY(exports_mutex_) = false;
 };
 
 // Until roles decide otherwise, a key of scope read sees all entries and all of them.

@@ -1,0 +1,183 @@
+#include "api/internal/impl.h"
+#include "base/uuid.h"
+
+namespace vestige::api {
+namespace {
+
+constexpr std::size_t unsent_bytes_max = 1 << 20;  // of one export, before its receiver has to catch up
+constexpr std::size_t piece_bytes_max = 1 << 20;   // sent at a time
+
+constexpr std::string_view stopped = "the server was stopped";
+
+// What a page needs, and a whole has no use for.
+constexpr std::string_view of_pages[] = {"cursor", "facets", "histogram", "limit", "order", "total"};
+// Members of a search that a URL can give as they are; "filter" is JSON.
+constexpr std::string_view of_urls[] = {"action",  "id",       "kind", "query",    "sourceId", "sourceType",
+                                        "subject", "targetId", "text", "timeFrom", "timeTo"};
+
+std::unexpected<Error> refuse(std::string path, std::string what) {
+  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
+  error.path = std::move(path);
+  return std::unexpected(std::move(error));
+}
+
+// The search of a URL as a body. What is not known is refused: it might have been meant to keep something
+// out.
+Result<std::string> body_of(const http::Request& request) {
+  std::string body = "{";
+  for (const auto& [name, value] : request.query) {
+    if (name == "format") continue;
+    if (body.size() > 1) body += ',';
+    json::append_quoted(body, name);
+    body += ':';
+    if (name == "filter") {
+      json::Parser parser;
+      json::Document document;
+      VESTIGE_CHECKED(parser.parse(value, document));
+      json::append_canonical(body, document.root());
+    } else if (std::ranges::find(of_urls, name) != std::end(of_urls)) {
+      json::append_quoted(body, value);
+    } else {
+      return refuse("/" + name, fmt::format("an export takes no parameter \"{}\"", name));
+    }
+  }
+  return body + "}";
+}
+
+Result<bool> wants_csv(const http::Request& request) {
+  const auto format = request.query_value("format");
+  if (!format || *format == "ndjson") return false;
+  if (*format == "csv") return true;
+  return refuse("/format", "must be ndjson or csv");
+}
+
+Status check_whole(const json::Value& asked) {
+  for (const auto name : of_pages)
+    if (asked.find(name).exists())
+      return refuse(fmt::format("/{}", name), "has no place here: an export is whole, and oldest first");
+  return {};
+}
+
+}  // namespace
+
+void Api::Impl::get_export(const ApiKey& caller, http::Request request, http::Responder responder) {
+  auto body = body_of(request);
+  if (!body) return responder.respond(http::problem(body.error()));
+  export_search(caller, request, *std::move(body), std::move(responder));
+}
+
+void Api::Impl::post_export(const ApiKey& caller, http::Request request, http::Responder responder) {
+  const auto type = request.content_type();
+  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
+  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
+    return responder.respond(
+        http::problem(415, fmt::format("a search comes as application/json, not as {}", type)));
+  auto body = request.body.empty() ? std::string("{}") : std::move(request.body);
+  export_search(caller, request, std::move(body), std::move(responder));
+}
+
+void Api::Impl::export_search(const ApiKey& caller, const http::Request& request, std::string body,
+                              http::Responder responder) {
+  const auto csv = wants_csv(request);
+  if (!csv) return responder.respond(http::problem(csv.error()));
+  auto search = parse_search(body);
+  if (!search) return responder.respond(http::problem(search.error()));
+  const auto asked = (*search)->document.root();
+  if (const auto whole = check_whole(asked); !whole) return responder.respond(http::problem(whole.error()));
+  audit::ExportOrder order{.search = (*search)->search,
+                           .asked = json::canonical(asked),
+                           .csv = *csv,
+                           .exporter = caller.id,
+                           .exporter_name = caller.name,
+                           .now = parts_.clock.now()};
+  {
+    const Lock lock(exports_mutex_);
+    if (exports_closed_ || exports_.size() + exports_elsewhere_ >= exports_max)
+      return responder.respond(http::problem(
+          Error{.kind = ErrorKind::unavailable,
+                .message = fmt::format("no more exports can be begun now (exports_max = {})", exports_max)}));
+    ++exports_elsewhere_;
+  }
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.queries.post(
+      [self = shared_from_this(), order = std::move(order), search = *std::move(search), shared]() mutable {
+        self->begin_export(std::move(order), std::move(search), std::move(*shared));
+      });
+}
+
+// Every export passes here, with who asks for what, before anything of it is sent.
+void Api::Impl::begin_export(audit::ExportOrder order, std::shared_ptr<const ParsedSearch> search,
+                             http::Responder responder) {
+  const bool csv = order.csv;
+  auto begun = audit::Export::begin(parts_.reader, everything, std::move(order));
+  const Lock lock(exports_mutex_);
+  --exports_elsewhere_;
+  if (!begun) return responder.respond(http::problem(begun.error()));
+  if (exports_closed_)
+    return responder.respond(
+        http::problem(Error{.kind = ErrorKind::unavailable, .message = std::string(stopped)}));
+  auto stream =
+      responder.stream({{"Content-Disposition",
+                         fmt::format("attachment; filename=\"vestige-export.{}\"", csv ? "csv" : "ndjson")}},
+                       csv ? "text/csv; charset=utf-8" : "application/x-ndjson");
+  exports_.push_back({std::move(search), *std::move(begun), std::move(stream)});
+}
+
+bool Api::Impl::RunningExport::advance() {
+  if (!stream->open()) return false;
+  if (stream->unsent_bytes() > unsent_bytes_max) return true;
+  if (sent == bytes.size()) {
+    bytes.clear();
+    sent = 0;
+    whole = !file->next(bytes);
+  }
+  auto piece = bytes.substr(sent, piece_bytes_max);
+  sent += piece.size();
+  if (!stream->send(std::move(piece))) return false;
+  return !whole || sent < bytes.size();
+}
+
+void Api::Impl::start_exports(std::chrono::milliseconds period) {
+  parts_.queries.every(period, [self = weak_from_this()] {
+    if (const auto impl = self.lock()) impl->pump_exports();
+  });
+}
+
+// What is made is followed by the reason why there is no more; a receiver far behind misses both and sees the
+// file end without a closing line.
+void Api::Impl::RunningExport::abandon(std::string_view why) {
+  auto rest = bytes.substr(sent);
+  file->abandon(rest, why);
+  stream->send(std::move(rest));
+}
+
+// Brings every export on by a piece. Runs on a query thread, never twice at a time, so that exports leave the
+// other one to those who search; and without the lock, so that nobody waits for it who begins one.
+void Api::Impl::pump_exports() {
+  std::vector<RunningExport> running;
+  {
+    const Lock lock(exports_mutex_);
+    running.swap(exports_);
+    exports_elsewhere_ += running.size();
+  }
+  if (running.empty()) return;
+  const auto taken = running.size();
+  std::erase_if(running, [](RunningExport& each) { return !each.advance(); });
+  const Lock lock(exports_mutex_);
+  exports_elsewhere_ -= taken;
+  for (auto& each : running) {
+    if (exports_closed_)
+      each.abandon(stopped);
+    else
+      exports_.push_back(std::move(each));
+  }
+}
+
+void Api::Impl::close_exports() {
+  const Lock lock(exports_mutex_);
+  exports_closed_ = true;
+  for (auto& running : exports_) running.abandon(stopped);
+  exports_.clear();
+}
+
+}  // namespace vestige::api
