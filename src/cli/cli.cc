@@ -56,6 +56,9 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_verify(app, invocation);
   declare_prove(app, invocation);
   declare_checkpoint(app, invocation);
+  declare_export(app, invocation);
+  declare_verify_export(app, invocation);
+  declare_disclose(app, invocation);
   declare_key(app, invocation);
   declare_subject(app, invocation);
   declare_bench(app, invocation);

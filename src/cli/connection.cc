@@ -159,6 +159,12 @@ Error refusal(const http::ClientResponse& response) {
   return Error{.kind = kind, .message = describe_refusal(response)};
 }
 
+Result<std::string> verifier_key_of(Connection& connection, const std::string& given) {
+  if (!given.empty()) return read_verifier_key(given);
+  VESTIGE_TRY(auto answer, connection.get("/tlog/default/audit/vkey"));
+  return trimmed(std::move(answer.body));
+}
+
 Status parse_answer(const std::string& body, json::Document& document) {
   json::Parser parser;
   auto parsed = parser.parse(body, document, answer_limits);

@@ -65,4 +65,37 @@ Status write_local(const std::string& path, std::string_view content) {
   return {};
 }
 
+Result<std::unique_ptr<LocalWriter>> LocalWriter::create(const std::string& path) {
+  auto place = split(path);
+  if (place.name.empty() || place.name == "." || place.name == "..")
+    return fail(ErrorKind::invalid, fmt::format("\"{}\" is no name for a file.", path));
+  auto files = platform::open_directory(place.directory, false);
+  if (!files) return local(std::move(files).error());
+  const auto part = place.name + ".part";
+  if ((*files)->exists(part))
+    if (auto removed = (*files)->remove(part); !removed) return local(std::move(removed).error());
+  auto file = (*files)->create(part, platform::FileMode::shared_read);
+  if (!file) return local(std::move(file).error());
+  return std::unique_ptr<LocalWriter>(
+      new LocalWriter(path, std::move(place.name), *std::move(files), *std::move(file)));
+}
+
+LocalWriter::LocalWriter(std::string path, std::string name, std::unique_ptr<platform::FileSystem> files,
+                         std::unique_ptr<platform::File> file)
+    : path_(std::move(path)), name_(std::move(name)), files_(std::move(files)), file_(std::move(file)) {}
+
+Status LocalWriter::write(std::string_view bytes) {
+  if (auto written = file_->write(size_, view(bytes)); !written) return local(std::move(written).error());
+  size_ += bytes.size();
+  return {};
+}
+
+Status LocalWriter::finish() {
+  auto done = file_->sync();
+  if (done) done = files_->rename(name_ + ".part", name_);
+  if (done) done = files_->sync_directory("");
+  if (!done) return local(std::move(done).error());
+  return {};
+}
+
 }  // namespace vestige::cli

@@ -18,7 +18,6 @@ namespace vestige::cli {
 namespace {
 
 constexpr std::uint64_t artefact_bytes_max = 16 << 20;
-const std::string verifier_key_path = "/tlog/default/audit/vkey";
 const std::string checkpoint_path = "/tlog/default/audit/checkpoint";
 
 // What the entry itself says, as far as it can be read without keys.
@@ -106,12 +105,7 @@ Result<Fetched> fetch(const ProveArguments& arguments, Surroundings& surrounding
   VESTIGE_TRY(auto proof, connection.get(path + "/proof"));
   fetched.entry = std::move(entry.body);
   fetched.proof = std::move(proof.body);
-  if (!arguments.verifier_key.empty()) {
-    VESTIGE_TRY(fetched.verifier_key, read_verifier_key(arguments.verifier_key));
-  } else {
-    VESTIGE_TRY(auto key, connection.get(verifier_key_path));
-    fetched.verifier_key = trimmed(std::move(key.body));
-  }
+  VESTIGE_TRY(fetched.verifier_key, verifier_key_of(connection, arguments.verifier_key));
   return fetched;
 }
 
@@ -172,9 +166,9 @@ int run_prove(const ProveArguments& arguments, Surroundings& surroundings) {
 int run_checkpoint(const CheckpointArguments& arguments, Surroundings& surroundings) {
   auto connection = connect(arguments.connection, surroundings, KeyNeed::none);
   if (!connection) return report(surroundings, connection.error());
-  const auto key = connection->get(verifier_key_path);
+  const auto key = verifier_key_of(*connection, {});
   if (!key) return report(surroundings, key.error());
-  const auto key_text = trimmed(key->body);
+  const auto& key_text = *key;
   if (arguments.verifier_key) {
     surroundings.print(arguments.connection.json ? JsonObject().text("verifierKey", key_text).str() + "\n"
                                                  : key_text + "\n");

@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "cli/cli.h"
 #include "cli/internal/commands.h"
+#include "cli/internal/disclose.h"
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
 #include "cli/internal/local_file.h"
@@ -191,6 +192,8 @@ int run_certificate(const VerifyArguments& arguments, Surroundings& surroundings
 
 int run_verify(const VerifyArguments& arguments, Surroundings& surroundings) {
   if (!arguments.certificate.empty()) return run_certificate(arguments, surroundings);
+  if (!arguments.disclosure.empty())
+    return run_check_disclosure(arguments.disclosure, arguments.verifier_keys, arguments.json, surroundings);
   const auto data = data_directory(arguments, surroundings);
   const auto keys = verifier_keys(arguments);
   if (!keys) return unusable(surroundings, keys.error());
@@ -252,6 +255,10 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       ->add_option("--certificate", arguments->certificate,
                    "check this certificate of an erasure instead; needs --vkey, no server and no data")
       ->type_name("FILE");
+  command
+      ->add_option("--disclosure", arguments->disclosure,
+                   "check these disclosed values instead; needs --vkey, no server and no data")
+      ->type_name("FILE");
   command->add_flag("--no-keys", arguments->no_keys, "check only what can be checked without the root key")
       ->excludes(file)
       ->excludes(program)
@@ -265,7 +272,8 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       "  vestige verify --data /var/lib/vestige\n"
       "  vestige verify --data ./copy --no-keys --json\n"
       "  vestige verify --data ./copy --vkey log.vkey\n"
-      "  vestige verify --certificate 4711.certificate --vkey log.vkey\n");
+      "  vestige verify --certificate 4711.certificate --vkey log.vkey\n"
+      "  vestige verify --disclosure phone.disclosure --vkey log.vkey\n");
   command->callback([arguments, &invocation] {
     invocation.action = [arguments, &invocation] { return run_verify(*arguments, invocation.surroundings); };
   });

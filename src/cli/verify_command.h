@@ -19,6 +19,7 @@ struct VerifyArguments {
   std::string root_key_environment{};
   std::vector<std::string> verifier_keys{};  // texts, or files that hold one
   std::string certificate{};                 // a file: it is checked, and no data directory
+  std::string disclosure{};                  // the same
   bool no_keys = false;
   bool json = false;
 };

@@ -29,6 +29,9 @@ void declare_tail(CLI::App& app, Invocation& invocation);
 void declare_verify(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);
 void declare_checkpoint(CLI::App& app, Invocation& invocation);
+void declare_export(CLI::App& app, Invocation& invocation);
+void declare_verify_export(CLI::App& app, Invocation& invocation);
+void declare_disclose(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_bench(CLI::App& app, Invocation& invocation);

@@ -64,6 +64,9 @@ std::string described(const Target& target);  // "http://127.0.0.1:8080 (from ./
 std::string describe_refusal(const http::ClientResponse& response);
 Error refusal(const http::ClientResponse& response);
 
+// The log's verifier key: the one that was given (its text, or a file that holds it), else the server's.
+Result<std::string> verifier_key_of(Connection& connection, const std::string& given);
+
 // Of an answer that has to be JSON; corrupt where it is not.
 Status parse_answer(const std::string& body, json::Document& document);
 
