@@ -4,6 +4,8 @@
   vestige_verify.py DATA [--vault DIR] [--signer DIR] [--root-key FILE | --root-key-env NAME | --no-keys]
                          [--vkey KEY] [--stream NAME] [--json]
   vestige_verify.py --certificate FILE --vkey KEY [--json]
+  vestige_verify.py --disclosure FILE --vkey KEY [--json]
+  vestige_verify.py --export FILE [--vkey KEY] [--json]
   vestige_verify.py --proof FILE --entry FILE --vkey KEY [--json]
 
 Exit status: 0 all is well, 1 something is wrong, 2 the command line is. docs/operating/verify.md explains the

@@ -68,6 +68,7 @@ def answers(server, person, ids):
         if answer.status == 200:
             assert not answer.json()["events"], (search, answer)
             bodies.append(answer.body)
+    bodies += [ask(server, "GET", f"/api/export?format={form}").body for form in ("ndjson", "csv")]
     bodies.append(ask(server, "GET", path_of(person)).body)
     bodies.append(ask(server, "GET", "/metrics", key=None).body)
     return bodies

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from . import erasure
+from . import disclosure, erasure, export
 from .directory import check_directory
 from .entry import read_canonical
 from .note import from_base64, parse_vkey, to_base64, verify_proof
@@ -32,14 +32,18 @@ def parse(arguments, description):
                         help="the log's verifier key as you know it from elsewhere; may be repeated")
     parser.add_argument("--stream", metavar="NAME", default="audit", help="whose size and root stand at the top of the result")
     parser.add_argument("--certificate", metavar="FILE", help="check a certificate of erasure instead; needs --vkey")
+    parser.add_argument("--disclosure", metavar="FILE", help="check disclosed values of an entry instead; needs --vkey")
+    parser.add_argument("--export", metavar="FILE", help="check an export instead; without --vkey nothing says who made it")
     parser.add_argument("--proof", metavar="FILE")
     parser.add_argument("--entry", metavar="FILE")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
-    if bool(chosen.proof) != bool(chosen.entry) or [chosen.proof, chosen.certificate, chosen.data].count(None) != 2:
-        parser.error("give a data directory, or --proof and --entry, or --certificate")
-    if not chosen.data and not chosen.vkey:
-        parser.error("--proof and --certificate need --vkey: they are as good as the key that they are held against")
+    subjects = [chosen.proof, chosen.certificate, chosen.disclosure, chosen.export, chosen.data]
+    if bool(chosen.proof) != bool(chosen.entry) or subjects.count(None) != len(subjects) - 1:
+        parser.error("give a data directory, or --proof and --entry, or --certificate, or --disclosure, or --export")
+    if not chosen.data and not chosen.export and not chosen.vkey:
+        parser.error("--proof, --certificate and --disclosure need --vkey: they are as good as the key that they are held "
+                     "against")
     return chosen
 
 
@@ -118,6 +122,50 @@ def check_certificate_file(chosen):
     return WRONG if reason else OK
 
 
+def check_disclosure_file(chosen):
+    data, keys = read_file(chosen.disclosure), verifier_keys(chosen)
+    try:
+        index, checkpoint, entry, values = disclosure.check_disclosure(data, keys)
+        reason = None
+    except Damage as damage:
+        reason = damage.reason
+    if reason:
+        print(json.dumps({"ok": False, "reason": reason}) if chosen.json else f"wrong: {reason}\n  in {chosen.disclosure}")
+        return WRONG
+    if chosen.json:
+        shown = [{"path": value["path"], "value": value["value"]} for value in values]
+        print(json.dumps({"ok": True, "index": index, "origin": checkpoint.origin, "size": checkpoint.size,
+                          "disclosed": shown, "entry": entry}))
+        return OK
+    print(f"ok: of entry {index} of the {checkpoint.size} that {checkpoint.origin} has signed")
+    for value in values:
+        print(f"  {value['path']}  {json.dumps(value['value'], ensure_ascii=False)}")
+    print(f"  and in the clear: {json.dumps(entry, ensure_ascii=False)}")
+    return OK
+
+
+def check_export_file(chosen):
+    keys = verifier_keys(chosen)
+    try:
+        with open(chosen.export, "rb") as file:
+            found, bad = export.check_export(file, keys)
+    except OSError as error:
+        raise Usage(f"{chosen.export} cannot be read: {error.strerror}.") from error
+    size = found.checkpoint.size if found.checkpoint else None
+    all_there = bad is None and found.events == size
+    if chosen.json:
+        print(json.dumps({"ok": bad is None, "firstBad": bad and {"line": bad[0], "reason": bad[1]}, "events": found.events,
+                          "size": size, "wholeTree": all_there, "signatureChecked": bool(keys) and bad is None,
+                          "sections": found.sections, "search": found.header.get("search")}))
+    elif bad:
+        print(f"WRONG, first bad: line {bad[0]}\n  {bad[1]}\n  in {chosen.export}")
+    else:
+        by = f"signed by {found.header['origin']}" if keys else "of one piece, but held against no key: nothing says who made it"
+        print(f"ok: {found.events} of the {size} entries of {found.header['origin']}, {by}\n  search {json.dumps(found.header['search'])}")
+        print("  all entries are there" if all_there else "  that the search left nothing out is the server's word")
+    return WRONG if bad else OK
+
+
 def place(finding):
     where = finding.file
     if finding.offset is not None:
@@ -175,6 +223,10 @@ def main(arguments, description):
     try:
         if chosen.certificate:
             return check_certificate_file(chosen)
+        if chosen.disclosure:
+            return check_disclosure_file(chosen)
+        if chosen.export:
+            return check_export_file(chosen)
         return check_proof(chosen) if chosen.proof else check_data(chosen)
     except Usage as error:
         print(error, file=sys.stderr)
