@@ -100,9 +100,11 @@ Status TrailService::open_log() {
   barrier_ = std::make_unique<Barrier>(*vault_);
   const std::vector<trail::StreamSpec> streams = {{std::string(tenant), std::string(audit_name), true},
                                                   {std::string(tenant), std::string(access_name), true}};
-  VESTIGE_TRY(log_, trail::Log::open(
-                        {*data_, clock_, entropy_, *wrapper_, *barrier_, audit::entry_schema(), &tokeniser_},
-                        options_.trail, streams));
+  sealed_tokeniser_ = std::make_unique<audit::SealedTokeniser>(*vault_);
+  sidecar_keys_ = std::make_unique<audit::VaultSidecarKeys>(*vault_);
+  VESTIGE_TRY(log_, trail::Log::open({*data_, clock_, entropy_, *wrapper_, *barrier_, audit::entry_schema(),
+                                      &tokeniser_, sealed_tokeniser_.get(), sidecar_keys_.get()},
+                                     options_.trail, streams));
   audit_ = log_->stream(tenant, audit_name);
   CHECK(audit_ != nullptr);
   return {};

@@ -15,6 +15,7 @@
 #include "audit/location.h"
 #include "audit/reader.h"
 #include "audit/search/tokens.h"
+#include "audit/sidecar_keys.h"
 #include "platform/clock.h"
 #include "platform/entropy.h"
 #include "platform/files.h"
@@ -106,6 +107,8 @@ class TrailService {
   std::unique_ptr<Wrapper> wrapper_;
   std::unique_ptr<Barrier> barrier_;
   audit::EntryTokeniser tokeniser_;
+  std::unique_ptr<audit::SealedTokeniser> sealed_tokeniser_;
+  std::unique_ptr<audit::VaultSidecarKeys> sidecar_keys_;
   std::unique_ptr<trail::Log> log_;
   trail::Stream* audit_ = nullptr;
   std::vector<StreamSigner> signers_;

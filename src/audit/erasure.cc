@@ -9,6 +9,7 @@
 #include "audit/internal/erasure_entry.h"
 #include "audit/internal/refusal.h"
 #include "audit/limits.h"
+#include "audit/search/tokens.h"
 #include "base/encoding.h"
 #include "trail/format/members.h"
 #include "trail/format/note.h"
@@ -79,13 +80,21 @@ bool concerns(std::string_view entry, std::string_view ref) {
   return false;
 }
 
+std::vector<trail::Token> tokens_of(const std::vector<Block16>& refs) {
+  std::vector<trail::Token> tokens;
+  for (const auto& ref : refs) tokens.push_back(ref_token(to_base64(ref)));
+  return tokens;
+}
+
 Result<std::uint64_t> count_concerned(const trail::Snapshot& snapshot, std::uint64_t size,
                                       const std::vector<Block16>& refs) {
   std::vector<std::string> texts;
+  trail::RowTest test;  // passes pages over that have none of the refs
   for (const auto& ref : refs) texts.push_back('"' + to_base64(ref) + '"');
+  test.tokens.push_back({.any_of = tokens_of(refs), .may_be_sealed = false});
   std::uint64_t count = 0;
   VESTIGE_CHECKED(snapshot.scan(
-      0, size, trail::Snapshot::Order::ascending, {}, [&](const trail::ScannedRow& row) -> Result<bool> {
+      0, size, trail::Snapshot::Order::ascending, test, [&](const trail::ScannedRow& row) -> Result<bool> {
         count += std::ranges::any_of(texts, [&](const auto& text) { return concerns(row.entry, text); });
         return true;
       }));
@@ -161,6 +170,7 @@ Status Erasures::check(const std::string& journal) {
     VESTIGE_TRY(const auto record, snapshot.read(next - 1));
     VESTIGE_TRY(const auto outcome, internal::read_outcome(record.entry, next - 1));
     for (const auto& ref : outcome.refs) parts_.index.add(ref, outcome.index);
+    refs_[outcome.journal_record] = outcome.refs;
     const auto erasure = parts_.vault.erasure(outcome.journal_record);
     if (!erasure || erasure->entry != outcome.intent)
       return fail(
@@ -181,7 +191,9 @@ Status Erasures::check(const std::string& journal) {
 
 Status Erasures::finish() {
   const Lock lock(mutex_);
-  return finish_locked();
+  VESTIGE_CHECKED(finish_locked());
+  // Also those that this trail knows nothing of: it may be a copy from before, beside today's vault.
+  return forget_lost();
 }
 
 Status Erasures::finish_locked() {
@@ -213,6 +225,7 @@ Result<CertifiedErasure> Erasures::erase(const SubjectRequest& request) {
 Result<CertifiedErasure> Erasures::complete(std::uint64_t intent) {
   CertifiedErasure done{.intent = intent, .outcome = 0, .certificate = {}};
   VESTIGE_TRY(done.outcome, destroy(intent));
+  VESTIGE_CHECKED(forget_lost());
   VESTIGE_TRY(done.certificate, certify(intent, done.outcome));
   if (unfinished_ == intent) unfinished_.reset();
   return done;
@@ -241,7 +254,20 @@ Result<std::uint64_t> Erasures::destroy(std::uint64_t index) {
   if (const auto last = mark_of(parts_, outcome_mark); last != 0) outcome.previous = last - 1;
   VESTIGE_TRY(const auto placed, append(internal::outcome_event(id, outcome), outcome_mark));
   for (const auto& ref : outcome.refs) parts_.index.add(ref, placed.index);
+  refs_[outcome.journal_record] = outcome.refs;
   return placed.index;
+}
+
+Status Erasures::forget_lost() {
+  trail::Forgotten forgotten{.from = 0, .to = parts_.vault.erasures(), .tokens = {}};
+  const auto oldest = parts_.log.oldest_sealed_generation().value_or(forgotten.to);
+  // Back to the one that is furthest behind, or to an erasure that this trail does not tell of.
+  for (forgotten.from = forgotten.to; forgotten.from > std::min(oldest, forgotten.to - 1); --forgotten.from) {
+    const auto refs = refs_.find(forgotten.from - 1);
+    if (refs == refs_.end()) break;
+    std::ranges::move(tokens_of(refs->second), std::back_inserter(forgotten.tokens));
+  }
+  return parts_.log.forget(forgotten);
 }
 
 Result<std::string> Erasures::certify(std::uint64_t intent, std::uint64_t outcome) {

@@ -1,7 +1,7 @@
 // Erasing persons, and re-authorising them. What an erasure is, step by step: docs/formats/erasure.md.
 //
 //   intent durable in the trail -> the person barred at admission -> key destroyed (vault) -> outcome durable
-//   in the trail -> certificate durable in the trail
+//   in the trail -> tokens of the values forgotten (personal sidecars) -> certificate durable in the trail
 //
 // Whatever is interrupted after the first step is finished by resume(), finish() or the next call.
 //
@@ -9,17 +9,20 @@
 // 1. At most one intent has no outcome, and it is the last one: nothing is begun before it is finished.
 // 2. The mark "erasures" counts the outcomes; the vault's journal is never behind it.
 // 3. An outcome says that the key is gone, so it is written after the vault's erase() returned.
-// 4. The certificate is made once and kept as an entry; every later call gives its very bytes.
+// 4. No certificate is made while an index tells of what an erasure took: forget_lost() comes before it.
+// 5. The certificate is made once and kept as an entry; every later call gives its very bytes.
 //
 // Owner: app, one per stream that takes events. Thread-safe; one call at a time does something, the others
-// wait. Calls wait for the disk, and erase() reads the whole stream once, so they belong on a thread of their
-// own.
+// wait. Calls wait for the disk, and erase() rewrites what tells of the person, so they belong on a thread of
+// their own.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "audit/erasure_index.h"
 #include "audit/ingest.h"
@@ -96,6 +99,8 @@ class Erasures {
   Status finish_locked() REQUIRES(mutex_);
   Result<CertifiedErasure> complete(std::uint64_t intent) REQUIRES(mutex_);
   Result<std::uint64_t> destroy(std::uint64_t intent) REQUIRES(mutex_);
+  // Makes the indexes of sealed values forget what every erasure so far took.
+  Status forget_lost() REQUIRES(mutex_);
   Result<std::string> certify(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
   Result<std::string> make_certificate(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
 
@@ -104,6 +109,8 @@ class Erasures {
   const crypto::HmacKey id_key_;
   Mutex mutex_;
   std::optional<std::uint64_t> unfinished_ GUARDED_BY(mutex_);  // the intent
+  // By record of the vault's journal, as far as this trail tells of them.
+  std::map<std::uint64_t, std::vector<Block16>> refs_ GUARDED_BY(mutex_);
 };
 
 }  // namespace vestige::audit

@@ -119,7 +119,7 @@ class Ingest::Placing final : public trail::Submission {
     blobs_.assign(draft.blobs.begin(), draft.blobs.end());
     acknowledged.id = draft.id;
     acknowledged.index = placement.next_index().value;
-    acknowledged.leaf = placement.add(item.fingerprint, view(draft.bytes), blobs_);
+    acknowledged.leaf = placement.add(item.fingerprint, view(draft.bytes), blobs_, std::move(draft.tokens));
     ++outcome_.accepted;
   }
 

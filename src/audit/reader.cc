@@ -64,7 +64,7 @@ class Reader::Matching {
         visibility_(visibility),
         snapshot_(snapshot),
         bytes_(search.where),
-        rows_(row_test(search.where)),
+        rows_(row_test(search.where, visibility.personal)),
         by_columns_(visibility.rows || search.id ? ByColumns::never : by_columns(search.where)) {}
 
   // Looks up whose sections a search for a subject concerns.

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
+#include "seal/tokens.h"
 #include "trail/limits.h"
 
 namespace vestige::audit {
@@ -449,6 +450,8 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
   std::vector<seal::Reference> references;
   std::vector<std::string> discarded;
   std::optional<seal::Retention> retention;
+  // Before any key is asked for: whoever is erased after that is known to be in these tokens.
+  const auto generation = vault_.erasures();
   for (auto& slot : writer.plan().slots) {
     if (slot.pairs.empty()) continue;
     VESTIGE_TRY(auto owners, owners_of(vault_, tenant_, slot, event.schema->shared_all));
@@ -461,6 +464,11 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
       VESTIGE_TRY(const auto key, vault_.retention_key(vault::standard_retention, month));
       retention = seal::Retention{vault::standard_retention.value, month.value, key};
     }
+    if (!draft.tokens) {
+      draft.tokens = std::make_shared<trail::KnownTokens>();
+      draft.tokens->generation = generation;
+    }
+    seal::add_pair_tokens(slot.pairs, draft.tokens->tokens);
     if (references.empty()) {
       std::string mac_json;
       json::append_quoted(mac_json, to_base64(draft.mac));

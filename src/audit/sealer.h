@@ -2,6 +2,7 @@
 // bytes. Format: docs/formats/entry.md.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "platform/clock.h"
 #include "platform/entropy.h"
 #include "seal/section.h"
+#include "trail/log/submission.h"
 #include "vault/vault.h"
 
 namespace vestige::audit {
@@ -24,6 +26,7 @@ struct DraftEntry {
   std::size_t received_at = 0;  // offset of the 24 characters
   std::size_t salt_at = 0;      // offset of the 24 characters
   std::vector<Bytes> blobs;
+  std::shared_ptr<trail::KnownTokens> tokens;  // of the blobs; null where there are none
 
   std::size_t bytes_total() const {
     std::size_t total = bytes.size();

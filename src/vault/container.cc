@@ -23,17 +23,18 @@ std::unexpected<Error> page_missing(const std::string& path) {
                              path));
 }
 
-Status check_version(const std::string& file, std::uint32_t version) {
-  if (version == format_version) return {};
-  if (version > format_version)
+Status check_version(const std::string& file, std::uint32_t version, std::uint32_t newest) {
+  if (version > newest)
     return fail(ErrorKind::invalid,
                 fmt::format("The vault's file {} has format version {}; this release reads up to version {}. "
                             "Use the release that wrote it, or a newer one.",
-                            file, version, format_version));
-  return damaged(file, 8, "there is no format version 0");
+                            file, version, newest));
+  if (version == 0) return damaged(file, 8, "there is no format version 0");
+  return {};
 }
 
-Result<ByteView> open_container(const std::string& file, ByteView bytes, std::string_view magic) {
+Result<ByteView> open_container(const std::string& file, ByteView bytes, std::string_view magic,
+                                std::uint32_t newest) {
   constexpr std::size_t version_at = 8;
   constexpr std::size_t bytes_min = version_at + sizeof(std::uint32_t) + digest_bytes;
   if (bytes.size() < bytes_min)
@@ -44,7 +45,7 @@ Result<ByteView> open_container(const std::string& file, ByteView bytes, std::st
   const auto digest = crypto::sha256(content);
   if (!std::ranges::equal(digest, bytes.last(digest_bytes)))
     return damaged(file, content.size(), "the digest there is not that of the bytes before it");
-  VESTIGE_CHECKED(check_version(file, load_le<std::uint32_t>(bytes.data() + version_at)));
+  VESTIGE_CHECKED(check_version(file, load_le<std::uint32_t>(bytes.data() + version_at), newest));
   return content;
 }
 

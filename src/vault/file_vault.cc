@@ -50,6 +50,9 @@ FileVault::FileVault(platform::FileSystem& files, platform::Entropy& entropy, pl
   for (const auto& entry : top_.retention_keys)
     retention_.emplace(RetentionPlace(entry.retention_class, entry.month), Retention{.key = entry.key});
   top_.retention_keys.clear();
+  for (const auto& entry : top_.kept_keys)
+    kept_.emplace(entry.file, Kept{.key = entry.key, .erasures = entry.erasures});
+  top_.kept_keys.clear();
 }
 
 bool FileVault::Wanted::matches(const Slot& slot) const {
@@ -233,6 +236,54 @@ Result<std::optional<Key>> FileVault::find_retention_key(RetentionClass retentio
   // One that is not durable yet does not exist: what it encrypted could be lost with it.
   if (found == retention_.end() || found->second.change > changes_durable_) return std::nullopt;
   return found->second.key.bytes;
+}
+
+std::optional<KeptKey> FileVault::kept_key(const Block16& file) const {
+  const Lock lock(mutex_);
+  const auto found = kept_.find(file);
+  if (found == kept_.end()) return std::nullopt;
+  return KeptKey{.file = file, .key = found->second.key.bytes, .erasures = found->second.erasures};
+}
+
+Status FileVault::replace_kept_key(const std::optional<Block16>& destroyed,
+                                   const std::optional<KeptKey>& added) {
+  const Lock lock(mutex_);
+  if (broken_) return std::unexpected(*broken_);
+  if (added && kept_.size() >= limits::kept_keys_max)
+    return std::unexpected(Error{
+        .kind = ErrorKind::exhausted,
+        .message = fmt::format("The vault keeps the keys of {} files, as many as it may.", kept_.size()),
+        .limit = fmt::format("kept_keys_max = {}", limits::kept_keys_max)});
+  const auto found = destroyed ? kept_.find(*destroyed) : kept_.end();
+  std::optional<Kept> before;
+  if (found != kept_.end()) {
+    before = found->second;
+    kept_.erase(found);
+  }
+  if (added)
+    kept_[added->file] = Kept{.key = SecretKey(added->key),
+                              .erasures = std::min<std::uint64_t>(added->erasures, erasures_.size())};
+  auto reached = reach(++changes_made_);
+  if (reached) return reached;
+  // What the disk has is one or the other; the next commit writes what was there before the call.
+  if (added) kept_.erase(added->file);
+  if (before) kept_[*destroyed] = *before;
+  return reached;
+}
+
+void FileVault::settle_kept_key(const Block16& file, std::uint64_t erasures) {
+  const Lock lock(mutex_);
+  const auto found = kept_.find(file);
+  if (found == kept_.end()) return;
+  found->second.erasures =
+      std::max(found->second.erasures, std::min<std::uint64_t>(erasures, erasures_.size()));
+}
+
+Status FileVault::retain_kept_keys(std::span<const Block16> files) {
+  const Lock lock(mutex_);
+  const auto destroyed = std::erase_if(
+      kept_, [&](const auto& kept) { return std::ranges::find(files, kept.first) == files.end(); });
+  return destroyed == 0 ? Status{} : reach(++changes_made_);
 }
 
 Key FileVault::purpose_key(std::string_view purpose, std::string_view tenant) const {

@@ -55,6 +55,8 @@ FileVault::Plan FileVault::plan_commit() {
   for (const auto& [place, entry] : retention_)
     plan.top.retention_keys.push_back(
         {.retention_class = place.first, .month = place.second, .key = entry.key});
+  for (const auto& [file, kept] : kept_)
+    plan.top.kept_keys.push_back({.file = file, .key = kept.key, .erasures = kept.erasures});
   for (auto& [number, page] : open_pages_) {
     if (!page.changed) continue;
     page.changed = false;
@@ -98,6 +100,7 @@ std::vector<std::string> FileVault::commit_succeeded(Plan& plan) {
   CHECK(plan.covers >= changes_durable_);
   top_ = std::move(plan.top);
   top_.retention_keys.clear();
+  top_.kept_keys.clear();
   changes_durable_ = plan.covers;
   attempt_covered_ = plan.covers;
   attempt_error_.reset();

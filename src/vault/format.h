@@ -25,27 +25,30 @@
 
 namespace vestige::vault {
 
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 1;  // of pages and the journal
+inline constexpr std::uint32_t top_version = 2;
 inline constexpr std::string_view top_magic = "VSTGVTOP";
 inline constexpr std::string_view page_magic = "VSTGVPAG";
 inline constexpr std::string_view journal_magic = "VSTGVERA";
 
 inline constexpr std::size_t top_header_bytes = 80;
-inline constexpr std::size_t top_fixed_payload_bytes = 144;
+inline constexpr std::size_t top_fixed_payload_bytes = 152;
+inline constexpr std::size_t top_fixed_payload_bytes_v1 = 144;
 inline constexpr std::size_t retention_key_bytes = 35;
 inline constexpr std::size_t page_entry_bytes = 46;
+inline constexpr std::size_t kept_key_bytes = 56;
 inline constexpr std::size_t page_header_bytes = 48;
 inline constexpr std::size_t slot_bytes = 128;
 inline constexpr std::size_t journal_header_bytes = 64;
 inline constexpr std::size_t journal_record_bytes = 160;
 inline constexpr std::size_t digest_bytes = 32;
 
-inline constexpr std::size_t top_bytes_max = top_header_bytes + top_fixed_payload_bytes +
-                                             retention_key_bytes * limits::retention_keys_max +
-                                             page_entry_bytes * limits::pages_max + 16 + digest_bytes;
+inline constexpr std::size_t top_bytes_max =
+    top_header_bytes + top_fixed_payload_bytes + retention_key_bytes * limits::retention_keys_max +
+    page_entry_bytes * limits::pages_max + kept_key_bytes * limits::kept_keys_max + 16 + digest_bytes;
 inline constexpr std::size_t page_bytes_max =
     page_header_bytes + slot_bytes * limits::page_slots_max + 16 + digest_bytes;
-static_assert(page_bytes_max == 65'632 && top_bytes_max == 5'308'688);
+static_assert(page_bytes_max == 65'632 && top_bytes_max == 8'978'712);
 
 inline constexpr const char* top_path = "top";
 inline constexpr const char* pages_directory = "pages";
@@ -108,6 +111,14 @@ struct PageEntry {
   bool operator==(const PageEntry&) const = default;
 };
 
+// A key that is nowhere else. `erasures`: the file holds nothing that the first so many of them took.
+struct KeptEntry {
+  Block16 file{};
+  SecretKey key;
+  std::uint64_t erasures = 0;
+  bool operator==(const KeptEntry&) const = default;
+};
+
 struct Top {
   std::uint64_t sequence = 0;
   Block16 vault_id{};
@@ -116,6 +127,7 @@ struct Top {
   Hash journal_digest{};
   std::vector<RetentionKey> retention_keys;  // ascending by (class, month)
   std::vector<PageEntry> pages;
+  std::vector<KeptEntry> kept_keys;  // ascending by file
   bool operator==(const Top&) const = default;
 };
 
@@ -126,7 +138,7 @@ Result<Top> decode_top(ByteView file, const Key& root);
 
 Bytes encode_top_payload(const Top& top);
 // Sets everything but sequence (which the pages' generations are checked against) and vault id.
-Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence);
+Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence, std::uint32_t version = top_version);
 
 // ---- the erasure journal
 

@@ -42,7 +42,7 @@ Slot slot_of(SubjectState state, const Hash& subject) {
   return slot;
 }
 
-// The vault of tests/golden/vault/v1, by file name.
+// The vault of tests/golden/vault/v2, by file name. That of v1 is the same without kept keys.
 std::map<std::string, Bytes> golden_vault() {
   const auto vault_id = filled<16>(0x11);
   Top top;
@@ -77,19 +77,23 @@ std::map<std::string, Bytes> golden_vault() {
   top.retention_keys = {{standard_retention, Month{646}, SecretKey(key_of(0x31))},
                         {RetentionClass{2}, Month{646}, SecretKey(key_of(0x32))}};
   top.pages = {{.generation = 7, .slots = 3, .key = SecretKey(key_of(0x41))}};
+  top.kept_keys = {{.file = filled<16>(0x51), .key = SecretKey(key_of(0x61)), .erasures = 1},
+                   {.file = filled<16>(0x52), .key = SecretKey(key_of(0x62)), .erasures = 2}};
   return {{"top", encode_top(top, filled<32>(0x12), golden_root())},
           {"pages/00000000-0000000000000007.page", encode_page({0, 7}, vault_id, slots, key_of(0x41))},
           {"erased", journal}};
 }
 
-std::string golden_directory() { return std::string(VESTIGE_SOURCE_DIR) + "/tests/golden/vault/v1"; }
+std::string golden_directory(const std::string& version) {
+  return std::string(VESTIGE_SOURCE_DIR) + "/tests/golden/vault/" + version;
+}
 
 TEST(GoldenVault, EncodersStillWriteItsBytes) {
   auto expected = golden_vault();
   const auto line = to_base64(golden_root()) + "\n";
   expected["root.key"] = Bytes(line.begin(), line.end());
   const bool write = std::getenv("VESTIGE_WRITE_GOLDEN") != nullptr;
-  auto files = platform::open_directory(golden_directory(), write).value();
+  auto files = platform::open_directory(golden_directory("v2"), write).value();
   for (const auto& [name, bytes] : expected) {
     if (write) {
       ASSERT_TRUE(files->make_directories(platform::parent_of(name)));
@@ -99,9 +103,20 @@ TEST(GoldenVault, EncodersStillWriteItsBytes) {
   }
 }
 
-TEST(GoldenVault, IsReadWhole) {
-  auto files = platform::open_directory(golden_directory(), false).value();
+class GoldenVaults : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenVaults, AreReadWhole) {
+  const std::string version = GetParam();
+  auto files = platform::open_directory(golden_directory(version), false).value();
   const auto image = read_vault(*files, golden_root()).value();
+  if (version == "v1") {
+    EXPECT_TRUE(image.top.kept_keys.empty());
+  } else {
+    ASSERT_EQ(image.top.kept_keys.size(), 2U);
+    EXPECT_EQ(image.top.kept_keys[1].file, filled<16>(0x52));
+    EXPECT_EQ(image.top.kept_keys[1].key.bytes, key_of(0x62));
+    EXPECT_EQ(image.top.kept_keys[1].erasures, 2U);
+  }
   EXPECT_EQ(image.top.sequence, 7U);
   EXPECT_EQ(image.owners.size(), 2U);
   EXPECT_EQ(image.owners.at(filled<16>(0xa0)).key.bytes, key_of(0xb0));
@@ -120,6 +135,8 @@ TEST(GoldenVault, IsReadWhole) {
   EXPECT_TRUE(image.left_overs.empty());
   EXPECT_TRUE(image.foreign.empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenVaults, ::testing::Values("v1", "v2"));
 
 TEST(VaultFormat, EveryFlippedBitIsRefusedWithoutAKey) {
   for (const auto& [name, bytes] : golden_vault()) {
@@ -173,12 +190,13 @@ TEST(VaultFormat, AnotherRootKeyIsDenied) {
 TEST(VaultFormat, ANewerVersionIsNamedAndNotCalledDamage) {
   for (auto [name, bytes] : golden_vault()) {
     const auto covered = name == journal_path ? journal_header_bytes - 32 : bytes.size() - 32;
-    bytes[8] = 2;
+    const int next = name == "top" ? 3 : 2;
+    bytes[8] = static_cast<std::uint8_t>(next);
     const auto digest = crypto::sha256(ByteView(bytes).first(covered));
     std::ranges::copy(digest, bytes.begin() + static_cast<std::ptrdiff_t>(covered));
     const auto error = check_container(name, bytes).error();
     EXPECT_EQ(error.kind, ErrorKind::invalid) << name;
-    EXPECT_NE(error.message.find("version 2"), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("version " + std::to_string(next)), std::string::npos) << error.message;
   }
 }
 
@@ -241,6 +259,10 @@ TEST(VaultFormat, WhatIsEncodedDecodesToTheSame) {
     entropy.fill(top.subject_secret.bytes);
     top.erasures = random() % 3;
     if (top.erasures != 0) entropy.fill(top.journal_digest);
+    for (auto kept = static_cast<std::uint8_t>(random() % 4); kept > 0; --kept)
+      top.kept_keys.insert(top.kept_keys.begin(), {.file = filled<16>(kept),
+                                                   .key = SecretKey(entropy.bytes<32>()),
+                                                   .erasures = random() % (top.erasures + 1)});
     for (std::uint16_t month = 0; month < random() % 40; ++month)
       top.retention_keys.push_back({RetentionClass{1}, Month{month}, SecretKey(entropy.bytes<32>())});
     const auto pages = random() % 4;

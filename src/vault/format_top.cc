@@ -19,6 +19,7 @@ struct TopHeader {
   std::uint64_t sequence = 0;
   Block16 vault_id{};
   TopSalt salt{};
+  std::uint32_t version = 0;
 };
 
 SecretKey top_key(const Key& root, const Block16& vault_id, const TopSalt& salt) {
@@ -29,13 +30,18 @@ SecretKey top_key(const Key& root, const Block16& vault_id, const TopSalt& salt)
   return key;
 }
 
+std::size_t fixed_payload_bytes(std::uint32_t version) {
+  return version == 1 ? top_fixed_payload_bytes_v1 : top_fixed_payload_bytes;
+}
+
 // Structure and digest, without a key.
 Result<TopHeader> read_header(ByteView bytes) {
-  VESTIGE_TRY(const auto content, open_container(top_path, bytes, top_magic));
+  VESTIGE_TRY(const auto content, open_container(top_path, bytes, top_magic, top_version));
   ByteReader in(content);
-  in.bytes(top_magic.size() + sizeof format_version);
-  const bool reserved = in.zeros(4);
+  in.bytes(top_magic.size());
   TopHeader header;
+  header.version = in.u32();
+  const bool reserved = in.zeros(4);
   header.sequence = in.u64();
   header.vault_id = in.array<16>();
   header.salt = in.array<32>();
@@ -43,7 +49,7 @@ Result<TopHeader> read_header(ByteView bytes) {
   if (!reserved || !in.zeros(4))
     return damaged(top_path, 12, "its header is cut short or a reserved byte is set");
   if (header.sequence == 0) return damaged(top_path, 16, "the first sequence is 1");
-  if (length != in.left() || length < top_fixed_payload_bytes + crypto::tag_bytes)
+  if (length != in.left() || length < fixed_payload_bytes(header.version) + crypto::tag_bytes)
     return damaged(top_path, payload_length_at,
                    fmt::format("the payload has {} bytes there, not {}", in.left(), length));
   return header;
@@ -66,17 +72,29 @@ bool ascending(const std::vector<RetentionKey>& keys) {
   return true;
 }
 
-std::size_t payload_bytes(std::size_t retention_keys, std::size_t pages) {
-  return top_fixed_payload_bytes + retention_keys * retention_key_bytes + pages * page_entry_bytes;
+// Ascending, and about erasures that there were.
+bool consistent_kept(const std::vector<KeptEntry>& kept, std::uint64_t erasures) {
+  for (std::size_t at = 0; at < kept.size(); ++at)
+    if (kept[at].erasures > erasures || (at > 0 && !(kept[at - 1].file < kept[at].file))) return false;
+  return true;
+}
+
+std::size_t payload_bytes(std::uint32_t version, std::size_t retention_keys, std::size_t pages,
+                          std::size_t kept_keys) {
+  return fixed_payload_bytes(version) + retention_keys * retention_key_bytes + pages * page_entry_bytes +
+         kept_keys * kept_key_bytes;
 }
 
 }  // namespace
 
 Bytes encode_top_payload(const Top& top) {
-  CHECK(top.retention_keys.size() <= limits::retention_keys_max && top.pages.size() <= limits::pages_max);
-  CHECK(ascending(top.retention_keys) && consistent_pages(top.pages, top.sequence));
+  CHECK(top.retention_keys.size() <= limits::retention_keys_max && top.pages.size() <= limits::pages_max &&
+        top.kept_keys.size() <= limits::kept_keys_max);
+  CHECK(ascending(top.retention_keys) && consistent_pages(top.pages, top.sequence) &&
+        consistent_kept(top.kept_keys, top.erasures));
   CHECK(top.erasures != 0 || top.journal_digest == Hash{});
-  const auto size = payload_bytes(top.retention_keys.size(), top.pages.size());
+  const auto size =
+      payload_bytes(top_version, top.retention_keys.size(), top.pages.size(), top.kept_keys.size());
   Bytes payload;
   payload.reserve(size);  // once: growing would leave keys behind
   ByteWriter out(payload);
@@ -87,6 +105,8 @@ Bytes encode_top_payload(const Top& top) {
   out.bytes(top.journal_digest);
   out.u32(static_cast<std::uint32_t>(top.retention_keys.size()));
   out.u32(static_cast<std::uint32_t>(top.pages.size()));
+  out.u32(static_cast<std::uint32_t>(top.kept_keys.size()));
+  out.zeros(4);
   for (const auto& entry : top.retention_keys) {
     out.u8(entry.retention_class.value);
     out.u16(entry.month.value);
@@ -98,11 +118,16 @@ Bytes encode_top_payload(const Top& top) {
     out.u16(page.slots);
     out.bytes(page.key.bytes);
   }
+  for (const auto& kept : top.kept_keys) {
+    out.bytes(kept.file);
+    out.bytes(kept.key.bytes);
+    out.u64(kept.erasures);
+  }
   CHECK(payload.size() == size);
   return payload;
 }
 
-Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence) {
+Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence, std::uint32_t version) {
   ByteReader in(payload);
   Top top;
   top.sequence = sequence;
@@ -113,9 +138,12 @@ Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence) {
   top.journal_digest = in.array<32>();
   const auto retention_keys = in.u32();
   const auto pages = in.u32();
+  const auto kept_keys = version == 1 ? 0 : in.u32();
+  const bool reserved = version == 1 || in.zeros(4);
   // The counts are held against the length before anything is reserved for them.
-  if (!in.ok() || retention_keys > limits::retention_keys_max || pages > limits::pages_max ||
-      payload.size() != payload_bytes(retention_keys, pages))
+  if (!in.ok() || !reserved || retention_keys > limits::retention_keys_max || pages > limits::pages_max ||
+      kept_keys > limits::kept_keys_max ||
+      payload.size() != payload_bytes(version, retention_keys, pages, kept_keys))
     return damaged(top_path, top_header_bytes, "the counts in its payload do not fit the payload's length");
   if (top.erasures == 0 && top.journal_digest != Hash{})
     return damaged(top_path, top_header_bytes, "it names the digest of an erasure but counts none");
@@ -137,6 +165,15 @@ Result<Top> decode_top_payload(ByteView payload, std::uint64_t sequence) {
   }
   if (!consistent_pages(top.pages, sequence))
     return damaged(top_path, top_header_bytes, "a page's generation or number of slots cannot be");
+  top.kept_keys.resize(kept_keys);
+  for (auto& kept : top.kept_keys) {
+    kept.file = in.array<16>();
+    kept.key.bytes = in.array<32>();
+    kept.erasures = in.u64();
+  }
+  if (!consistent_kept(top.kept_keys, top.erasures))
+    return damaged(top_path, top_header_bytes,
+                   "its kept keys are not in ascending order, or name an erasure that was not");
   CHECK(in.at_end());
   return top;
 }
@@ -149,7 +186,7 @@ Bytes encode_top(const Top& top, const TopSalt& salt, const Key& root) {
   file.reserve(top_header_bytes + payload.bytes.size() + crypto::tag_bytes + digest_bytes);
   ByteWriter out(file);
   out.bytes(view(top_magic));
-  out.u32(format_version);
+  out.u32(top_version);
   out.zeros(4);
   out.u64(top.sequence);
   out.bytes(top.vault_id);
@@ -174,7 +211,7 @@ Result<Top> decode_top(ByteView file, const Key& root) {
         ErrorKind::denied,
         "The root key does not open the vault: its top table is intact, and another root key wrote it. "
         "Give the root key that this vault was made with; without it the data cannot be read.");
-  VESTIGE_TRY(auto top, decode_top_payload(payload.bytes, header.sequence));
+  VESTIGE_TRY(auto top, decode_top_payload(payload.bytes, header.sequence, header.version));
   top.vault_id = header.vault_id;
   return top;
 }

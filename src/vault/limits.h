@@ -10,6 +10,7 @@ inline constexpr std::size_t page_slots_max = 512;
 inline constexpr std::size_t pages_max = 65'536;
 inline constexpr std::uint64_t subjects_max = std::uint64_t{pages_max} * page_slots_max;  // 33,554,432
 inline constexpr std::size_t retention_keys_max = 65'536;
+inline constexpr std::size_t kept_keys_max = 65'536;
 
 // New subjects that may wait for a sync; the next owner_of() of a new subject syncs first.
 inline constexpr std::uint64_t unsynced_subjects_max = 65'536;

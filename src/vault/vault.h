@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -53,6 +54,14 @@ struct Erasure {
   std::uint32_t epoch = 0;   // of the key that is gone
   UnixMs time{};
   bool operator==(const Erasure&) const = default;
+};
+
+// The key of a file beside the data that must be able to become unreadable. Unlike a wrapped key it is in the
+// vault alone, so it can be destroyed.
+struct KeptKey {
+  Block16 file{};
+  Key key{};
+  std::uint64_t erasures = 0;  // the file holds nothing that the first so many of them took
 };
 
 struct VaultOptions {
@@ -113,6 +122,16 @@ class Vault {
   virtual Bytes wrap(const Key& key, std::string_view context) = 0;
   // corrupt where the bytes or the context are not what was wrapped.
   virtual Result<Key> unwrap(ByteView wrapped, std::string_view context) const = 0;
+
+  virtual std::optional<KeptKey> kept_key(const Block16& file) const = 0;
+  // Destroys one and takes another in, in one step that is durable when it returns. exhausted where there are
+  // limits::kept_keys_max. After a failure either may have happened; the call may be repeated.
+  virtual Status replace_kept_key(const std::optional<Block16>& destroyed,
+                                  const std::optional<KeptKey>& added) = 0;
+  // Raises a kept key's `erasures`. Durable with the next change.
+  virtual void settle_kept_key(const Block16& file, std::uint64_t erasures) = 0;
+  // Destroys the kept keys of all files but these, durably.
+  virtual Status retain_kept_keys(std::span<const Block16> files) = 0;
 
   struct Figures {
     std::uint64_t subjects_active, subjects_erased, cached_keys, syncs;

@@ -1,9 +1,11 @@
 // Property: whatever call of the disk a power loss hits, and whatever the disk then keeps of what was not
 // synced, the vault opens again, every subject for which sync() had returned is there with its key, every
-// retention key that was handed out is there, and no two subjects share a ref. A full disk loses nothing and
-// can be waited for; a failing disk ends all writing.
+// retention key that was handed out is there, a kept key is there once its taking in returned and gone once
+// its destroying did, and no two subjects share a ref. A full disk loses nothing and can be waited for; a
+// failing disk ends all writing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "platform/sim/sim_files.h"
@@ -23,6 +25,7 @@ struct Promises {
   std::vector<Owner> owners;   // by subject number, as handed out
   std::size_t synced = 0;      // so many of them are durable
   std::vector<Key> retention;  // by month
+  std::vector<Key> kept;       // by file number; each took the place of the one before
 };
 
 // A vault to begin with, made once: 509 subjects, so that the first page is nearly full.
@@ -43,6 +46,12 @@ Start nearly_full_page() {
   return start;
 }
 
+Block16 file_id(std::size_t number) {
+  Block16 id{};
+  id[0] = static_cast<std::uint8_t>(number + 1);
+  return id;
+}
+
 // Makes subjects in uneven groups, so that pages are begun, filled and left, until something fails.
 void work(VaultWorld& world, const std::vector<std::size_t>& groups, Promises& promises) {
   if (!world.reopen()) return;
@@ -58,6 +67,11 @@ void work(VaultWorld& world, const std::vector<std::size_t>& groups, Promises& p
     const auto key = world.vault->retention_key(standard_retention, month);
     if (!key) return;
     promises.retention.push_back(*key);
+    const auto file = promises.kept.size();
+    const auto before = file == 0 ? std::nullopt : std::optional(file_id(file - 1));
+    if (!world.vault->replace_kept_key(before, KeptKey{.file = file_id(file), .key = *key, .erasures = 0}))
+      return;
+    promises.kept.push_back(*key);
   }
 }
 
@@ -93,6 +107,16 @@ void expect_kept(VaultWorld& world, const Promises& promises) {
     ASSERT_EQ(
         world.vault->find_retention_key(standard_retention, Month{static_cast<std::uint16_t>(month)}).value(),
         promises.retention[month]);
+  const auto kept = read_vault(*world.files, world.root).value().top.kept_keys;
+  const auto has = [&](std::size_t file) {
+    return std::ranges::find(kept, file_id(file), &KeptEntry::file) != kept.end();
+  };
+  ASSERT_LE(kept.size(), 1U);
+  if (const auto files = promises.kept.size(); files > 0) {
+    // The next one may have taken its place, though nobody was told.
+    ASSERT_TRUE(has(files - 1) || has(files));
+    if (has(files - 1)) ASSERT_EQ(world.vault->kept_key(file_id(files - 1))->key, promises.kept.back());
+  }
   // Goes on as if nothing had been, and stays sound.
   for (std::size_t number = promises.synced; number < promises.owners.size() + 5; ++number)
     ASSERT_TRUE(world.vault->owner_of("acme", subject_name(number)));

@@ -247,6 +247,26 @@ TEST(Vault, AnErasedSubjectGetsNoKeyAndAReauthorisedOneDoes) {
   EXPECT_EQ(read_vault(*world.files, world.root).value().top.erasures, 2U);
 }
 
+TEST(Vault, AKeptKeyIsThereUntilItIsDestroyedAndCountsNoErasureThatWasNot) {
+  VaultWorld world(17);
+  ASSERT_TRUE(world.reopen());
+  const Block16 one{1}, two{2}, three{3};
+  ASSERT_TRUE(world.vault->replace_kept_key({}, KeptKey{.file = one, .key = Key{11}, .erasures = 7}));
+  ASSERT_TRUE(world.vault->replace_kept_key({}, KeptKey{.file = two, .key = Key{22}, .erasures = 0}));
+  EXPECT_EQ(world.vault->kept_key(one)->erasures, 0U);
+  ASSERT_TRUE(world.vault->replace_kept_key(two, KeptKey{.file = three, .key = Key{33}, .erasures = 0}));
+  ASSERT_TRUE(world.reopen(false));
+  EXPECT_EQ(world.vault->kept_key(one)->key, Key{11});
+  EXPECT_FALSE(world.vault->kept_key(two));
+  EXPECT_EQ(world.vault->kept_key(three)->key, Key{33});
+  ASSERT_TRUE(world.vault->erase("acme", world.vault->subject_hash("acme", "someone"), 5));
+  world.vault->settle_kept_key(one, 1);
+  ASSERT_TRUE(world.vault->retain_kept_keys(std::span(&one, 1)));
+  ASSERT_TRUE(world.reopen(false));
+  EXPECT_EQ(world.vault->kept_key(one)->erasures, 1U);
+  EXPECT_FALSE(world.vault->kept_key(three));
+}
+
 TEST(Vault, AShorterJournalIsRefusedAndALongerOneCarriedOut) {
   auto golden =
       platform::open_directory(std::string(VESTIGE_SOURCE_DIR) + "/tests/golden/vault/v1", false).value();

@@ -15,7 +15,7 @@ RECORD_BYTES = 160
 JOURNAL_HEADER_BYTES = 64
 NONE = 2 ** 64 - 1
 ACTIVE, ERASED, AUTHORISED_AGAIN = 1, 2, 3
-VERSION = 1
+VERSION, TOP_VERSION = 1, 2
 
 
 class Top:
@@ -24,7 +24,7 @@ class Top:
         self.opened = False
 
 
-def check_container(data, magic, what):
+def check_container(data, magic, what, newest=VERSION):
     """Length, magic, digest, version; a Reader that stands behind the version."""
     if len(data) < 44:
         raise Damage(f"{what}: {len(data)} bytes, a container has 44 at least", len(data))
@@ -34,14 +34,15 @@ def check_container(data, magic, what):
         raise Damage(f"{what}: the digest at its end is {data[-32:].hex()}, the bytes before give "
                      f"{sha256(data[:-32]).hex()}", len(data) - 32)
     version = reader.u32("the version")
-    if version != VERSION:
-        raise Damage(f"{what}: version {version}, this reader knows {VERSION}", 8)
+    if not 1 <= version <= newest:
+        raise Damage(f"{what}: version {version}, this reader knows 1 to {newest}", 8)
     return reader
 
 
 def read_top(data, root_key):
     """`root_key` None: the container alone."""
-    reader = check_container(data, b"VSTGVTOP", "top")
+    reader = check_container(data, b"VSTGVTOP", "top", TOP_VERSION)
+    version = int.from_bytes(data[8:12], "little")
     reader.reserved(4)
     sequence, vault_id, salt = reader.u64(), reader.take(16), reader.take(32)
     length = reader.u32("the payload length")
@@ -57,16 +58,20 @@ def read_top(data, root_key):
     if plain is None:
         raise Damage("top: its digest is right and its tag does not verify: another root key than the one given, or "
                      "somebody altered the file together with its digest", 80)
-    read_top_payload(top, Reader(plain, what="top, payload"))
+    read_top_payload(top, Reader(plain, what="top, payload"), version)
     return top
 
 
-def read_top_payload(top, reader):
+def read_top_payload(top, reader, version):
     top.wrap_key, top.purpose_secret, top.hash_secret = reader.take(32), reader.take(32), reader.take(32)
     top.erasures, top.journal_digest = reader.u64(), reader.take(32)
     retention_count, page_count = reader.u32(), reader.u32()
-    if retention_count > 65536 or page_count > 65536:
-        raise reader.damage(f"{retention_count} retention keys and {page_count} pages, at most 65536 each")
+    kept_count = reader.u32() if version > 1 else 0
+    if version > 1:
+        reader.reserved(4)
+    if max(retention_count, page_count, kept_count) > 65536:
+        raise reader.damage(f"{retention_count} retention keys, {page_count} pages and {kept_count} kept keys, at most "
+                            "65536 each")
     top.retention, before = {}, None
     for _ in range(retention_count):
         place = (reader.u8(), reader.u16())
@@ -84,10 +89,25 @@ def read_top_payload(top, reader):
         if not 1 <= slots <= PAGE_SLOTS or (expected + 1 < page_count and slots != PAGE_SLOTS):
             raise reader.damage(f"page {number} has {slots} slots, expected {PAGE_SLOTS} (1 or more in the last)")
         top.pages.append((number, generation, slots, key))
+    top.kept = read_kept(reader, kept_count, top.erasures)
     reader.end()
     if top.erasures == 0 and any(top.journal_digest):
         raise Damage("top, payload: no erasures but a journal digest that is not zeros")
     top.opened = True
+
+
+def read_kept(reader, count, erasures):
+    """Keys that are nowhere else, by file id: (key, erasures that the file has nothing of)."""
+    kept, before = {}, b""
+    for _ in range(count):
+        file_id, key, settled = reader.take(16, "a file id"), reader.take(32, "a kept key"), reader.u64()
+        if file_id <= before:
+            raise reader.damage(f"kept keys do not ascend at file {file_id.hex()}")
+        if settled > erasures:
+            raise reader.damage(f"the kept key of file {file_id.hex()} tells of erasure {settled}, there are {erasures}")
+        before = file_id
+        kept[file_id] = key, settled
+    return kept
 
 
 def page_name(number, generation):

@@ -7,8 +7,8 @@
 
 #include "audit/internal/refusal.h"
 #include "audit/limits.h"
-#include "audit/search/words.h"
 #include "base/time_text.h"
+#include "seal/words.h"
 
 namespace vestige::audit {
 namespace {
@@ -43,7 +43,7 @@ bool equals(const json::Value& event, const Operand& operand, bool ignore_case) 
   switch (operand.type) {
     case json::Type::string:
       if (event.is_string())
-        return ignore_case ? fold(event.string()) == operand.text : event.string() == operand.text;
+        return ignore_case ? seal::fold(event.string()) == operand.text : event.string() == operand.text;
       if (event.is_number()) return event.number() == operand.text;
       return event.is_boolean() && (event.boolean() ? "true" : "false") == operand.text;
     case json::Type::number:
@@ -105,14 +105,14 @@ bool text_test(const json::Value& event, const Condition& condition) {
   const auto raw = text_of(event);
   if (!raw) return false;
   std::string folded;
-  if (condition.ignore_case) folded = fold(*raw);
+  if (condition.ignore_case) folded = seal::fold(*raw);
   const std::string_view text = condition.ignore_case ? std::string_view(folded) : *raw;
   const std::string_view operand = condition.operands.front().text;
   switch (condition.test) {
     case Test::prefix:
       return text.starts_with(operand);
     case Test::wildcard:
-      return matches_wildcard(operand, text);
+      return seal::matches_wildcard(operand, text);
     default:
       return text.find(operand) != std::string_view::npos;
   }
@@ -249,7 +249,7 @@ Result<Condition> Parser::parse_field(const json::Value& value, const std::strin
     return refuse(value, path, fmt::format("has no test; there are {}", fmt::join(test_names, ", ")));
   if (condition.ignore_case)
     for (auto& operand : condition.operands)
-      if (operand.type == json::Type::string) operand.text = fold(operand.text);
+      if (operand.type == json::Type::string) operand.text = seal::fold(operand.text);
   return condition;
 }
 

@@ -85,10 +85,11 @@ std::vector<std::string> pieces(std::string_view pattern) {
 
 }  // namespace
 
-trail::RowTest row_test(const Condition& where) {
+trail::RowTest row_test(const Condition& where, bool sees_sealed) {
   trail::RowTest test;
   add_rows(where, test);
-  add_tokens(where, test.tokens);
+  add_tokens(where, test.tokens, sees_sealed);
+  for (auto& text : test.texts) text.may_be_sealed = text.may_be_sealed && sees_sealed;
   return test;
 }
 

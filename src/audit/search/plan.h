@@ -11,8 +11,8 @@
 
 namespace vestige::audit {
 
-// Of conditions that must all hold.
-trail::RowTest row_test(const Condition& where);
+// Of conditions that must all hold, for a reader who sees sealed values or not.
+trail::RowTest row_test(const Condition& where, bool sees_sealed);
 
 // In which pages the columns alone tell what there is to know of a row.
 enum class ByColumns { never, pages_without_sections, always };

@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "audit/limits.h"
-#include "audit/search/words.h"
+#include "seal/tokens.h"
+#include "seal/words.h"
 
 namespace vestige::audit {
 namespace {
@@ -22,7 +23,7 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 bool is_pattern(std::string_view word) { return word.find('*') != std::string_view::npos; }
 
 bool word_matches(std::string_view wanted, std::string_view word) {
-  return is_pattern(wanted) ? matches_wildcard(wanted, word) : wanted == word;
+  return is_pattern(wanted) ? seal::matches_wildcard(wanted, word) : wanted == word;
 }
 
 // Splits a text into words that stay valid together.
@@ -32,7 +33,7 @@ class Words {
     bytes_.clear();
     sizes_.clear();
     words_.clear();
-    WordReader reader(text);
+    seal::WordReader reader(text);
     for (std::string_view word; reader.next(word);) {
       bytes_.append(word);
       sizes_.push_back(word.size());
@@ -113,7 +114,7 @@ bool occurs_in_bytes(std::string_view part, std::string_view entry) {
 
 std::vector<std::string> term_words(std::string_view piece) {
   std::vector<std::string> words;
-  WordReader reader(piece, WordReader::Stars::belong);
+  seal::WordReader reader(piece, seal::WordReader::Stars::belong);
   for (std::string_view word; reader.next(word);)
     if (word.find_first_not_of('*') != std::string_view::npos) words.emplace_back(word);
   return words;
@@ -152,17 +153,10 @@ Result<TextQuery> parse_text(std::string_view text, const std::string& path) {
   return query;
 }
 
-bool is_searched_as_text(std::string_view member) {
-  constexpr std::string_view about_the_entry[] = {"id",   "index", "leaf",     "lossless", "receivedAt",
-                                                  "salt", "mac",   "schema",   "sealed",   "tenant",
-                                                  "time", "v",     "discarded"};
-  return std::ranges::find(about_the_entry, member) == std::end(about_the_entry);
-}
-
 bool matches(const TextQuery& query, const json::Value& event) {
   Occurrences occurrences(query);
   for (std::size_t i = 0; i < event.size(); ++i)
-    if (is_searched_as_text(event.key_at(i))) occurrences.visit(event.at(i));
+    if (seal::is_searched_as_text(event.key_at(i))) occurrences.visit(event.at(i));
   return occurrences.satisfied();
 }
 

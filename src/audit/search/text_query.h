@@ -26,9 +26,6 @@ Result<TextQuery> parse_text(std::string_view text, const std::string& path);
 // One piece of a text that is known to be a word, a pattern or a phrase; nothing where it has no word in it.
 std::vector<std::string> term_words(std::string_view piece);
 
-// Members of an event that say something about the entry and are not searched as text.
-bool is_searched_as_text(std::string_view member);
-
 // Whether an event, as readers see it, has all that the query asks for.
 bool matches(const TextQuery& query, const json::Value& event);
 

@@ -66,6 +66,15 @@ class ForgetfulVault final : public vault::Vault {
   Result<Key> unwrap(ByteView wrapped, std::string_view context) const override {
     return under_.unwrap(wrapped, context);
   }
+  std::optional<vault::KeptKey> kept_key(const Block16& file) const override { return under_.kept_key(file); }
+  Status replace_kept_key(const std::optional<Block16>& destroyed,
+                          const std::optional<vault::KeptKey>& added) override {
+    return under_.replace_kept_key(destroyed, added);
+  }
+  void settle_kept_key(const Block16& file, std::uint64_t erasures) override {
+    under_.settle_kept_key(file, erasures);
+  }
+  Status retain_kept_keys(std::span<const Block16> files) override { return under_.retain_kept_keys(files); }
   Figures figures() const override { return under_.figures(); }
 
  private:

@@ -67,9 +67,11 @@ void World::open() {
   options.disk_reserve_bytes = 0;
   options.segment_rows_max = trail::block_rows;
   options.threads = false;
-  auto opened_log =
-      trail::Log::open({*data_files, clock, entropy, wrapper_, *barrier_, entry_schema(), &tokeniser_},
-                       options, {{"default", "audit", true}});
+  sealed_tokeniser_ = std::make_unique<SealedTokeniser>(*vault);
+  sidecar_keys_ = std::make_unique<VaultSidecarKeys>(*vault);
+  auto opened_log = trail::Log::open({*data_files, clock, entropy, wrapper_, *barrier_, entry_schema(),
+                                      &tokeniser_, sealed_tokeniser_.get(), sidecar_keys_.get()},
+                                     options, {{"default", "audit", true}});
   ASSERT_TRUE(opened_log) << opened_log.error().message;
   log = *std::move(opened_log);
   auto opened_signer = trail::Signer::open(*signer_files, entropy, clock, "default/audit", "log.example",
@@ -161,6 +163,16 @@ void World::seal_everything() {
     ASSERT_TRUE(more) << more.error().message;
     if (!*more) return;
   }
+}
+
+vault::VaultImage World::image() {
+  auto image = vault::read_vault(*vault_files, root_);
+  EXPECT_TRUE(image) << image.error().message;
+  return *std::move(image);
+}
+
+trail::SidecarContext World::sidecars() {
+  return {*data_files, wrapper_, sidecar_keys_.get(), entropy, log->data_id()};
 }
 
 std::string World::rendered(std::uint64_t index) {

@@ -12,10 +12,13 @@
 #include "audit/kinds.h"
 #include "audit/reader.h"
 #include "audit/search/tokens.h"
+#include "audit/sidecar_keys.h"
 #include "audit/testing/forgetful_vault.h"
 #include "platform/sim/sim_clock.h"
 #include "platform/sim/sim_files.h"
+#include "trail/log/sidecar_file.h"
 #include "trail/testing/test_keys.h"
+#include "vault/format.h"
 
 namespace vestige::audit::testing {
 
@@ -45,6 +48,10 @@ class World {
   Result<BatchOutcome> append(Batch batch);  // of the server's own: submit, commit
   void seal_everything();
 
+  // The vault as it is on the disk.
+  vault::VaultImage image();
+  trail::SidecarContext sidecars();
+
   trail::Stream& stream() { return *log->stream("default", "audit"); }
   std::string clear_bytes(std::uint64_t index) { return stream().snapshot().read(index)->entry; }
   // The event as readers see it.
@@ -71,6 +78,8 @@ class World {
   class Barrier;
   trail::testing::TestWrapper wrapper_;
   EntryTokeniser tokeniser_;
+  std::unique_ptr<SealedTokeniser> sealed_tokeniser_;
+  std::unique_ptr<VaultSidecarKeys> sidecar_keys_;
   std::unique_ptr<Barrier> barrier_;
   Key root_{};
 };

@@ -11,7 +11,8 @@
 namespace vestige::trail {
 namespace {
 
-constexpr std::string_view magic = "VSTGPUB1";
+constexpr std::string_view magic_of[] = {"VSTGPUB1", "VSTGPER1"};
+constexpr std::size_t magic_bytes = 8;
 constexpr std::uint16_t version = 1;
 constexpr std::size_t digest_at = 480;
 constexpr std::uint64_t bits_a_token_and_page = 16;
@@ -34,10 +35,12 @@ std::uint64_t mixed(std::uint64_t x) {
 
 }  // namespace
 
+std::string_view sidecar_ending(SidecarKind kind) { return kind == SidecarKind::clear ? ".pub" : ".per"; }
+
 Bytes encode_sidecar_header(const SidecarHeader& header) {
   Bytes out;
   ByteWriter to(out);
-  to.bytes(view(magic));
+  to.bytes(view(magic_of[static_cast<std::size_t>(header.kind)]));
   to.u16(version);
   to.zeros(6);
   to.bytes(header.file_id);
@@ -55,16 +58,18 @@ Bytes encode_sidecar_header(const SidecarHeader& header) {
 
 Result<SidecarHeader> decode_sidecar_header(ByteView block) {
   if (block.size() != sidecar_header_bytes) return damaged(block.size(), "the sidecar's header is cut short");
-  if (text(block.first(magic.size())) != magic) return damaged(0, "this is no sidecar");
+  const auto magic = std::ranges::find(magic_of, text(block.first(magic_bytes)));
+  if (magic == std::end(magic_of)) return damaged(0, "this is no sidecar");
   if (!std::ranges::equal(crypto::sha256(block.first(digest_at)), block.subspan(digest_at)))
     return damaged(0, "the sidecar's header does not match its digest");
   ByteReader in(block.first(digest_at));
-  in.bytes(magic.size());
+  in.bytes(magic_bytes);
   if (const auto found = in.u16(); found != version)
     return damaged(
         8, fmt::format("sidecar version {} is not known; this build reads version {}", found, version));
   in.zeros(6);
   SidecarHeader header;
+  header.kind = sidecar_kinds[magic - std::begin(magic_of)];
   header.file_id = in.array<16>();
   header.data_id = in.array<16>();
   header.first = in.u64();
@@ -73,7 +78,9 @@ Result<SidecarHeader> decode_sidecar_header(ByteView block) {
   in.zeros(4);
   header.segment = in.array<32>();
   header.facts_bytes = in.u64();
-  if (!in.zeros(in.left()) || header.first >= header.end)
+  const bool key_fits = header.kind == SidecarKind::clear ||
+                        std::ranges::all_of(header.wrapped_key, [](std::uint8_t byte) { return byte == 0; });
+  if (!in.zeros(in.left()) || header.first >= header.end || !key_fits)
     return damaged(16, "the sidecar's header does not parse to its end");
   return header;
 }
@@ -170,6 +177,21 @@ Bytes fill_buckets(const SidecarGroup& group, std::span<const std::span<const st
     for (std::size_t row = 0; row < rows; ++row) out[row * row_bytes + start / 8] = column[row];
   }
   return out;
+}
+
+void refill_page(const SidecarGroup& group, std::size_t page, std::span<const std::uint64_t> tokens,
+                 std::span<std::uint8_t> buckets) {
+  const auto rows = std::size_t{group.buckets} * filter_bucket_rows;
+  const auto row_bytes = group.row_bytes();
+  CHECK(page < group.pages && buckets.size() == rows * row_bytes);
+  const auto bit = static_cast<std::uint8_t>(1U << (page % 8));
+  for (std::size_t row = 0; row < rows; ++row)
+    buckets[row * row_bytes + page / 8] &= static_cast<std::uint8_t>(~bit);
+  for (const auto token : tokens) {
+    const auto place = filter_place(token, group.buckets);
+    for (const auto row : place.rows)
+      buckets[(place.bucket * filter_bucket_rows + row) * row_bytes + page / 8] |= bit;
+  }
 }
 
 void match_bucket(const SidecarGroup& group, ByteView bucket, const FilterPlace& place,

@@ -1,4 +1,4 @@
-// Bytes of a public sidecar: what the pages of one segment are found by. Format: docs/formats/sidecar.md.
+// Bytes of a sidecar: what the pages of one segment are found by. Format: docs/formats/sidecar.md.
 #pragma once
 
 #include <span>
@@ -11,20 +11,23 @@
 
 namespace vestige::trail {
 
-inline constexpr std::string_view sidecar_ending = ".pub";
+enum class SidecarKind { clear, sealed };           // public, personal
+std::string_view sidecar_ending(SidecarKind kind);  // ".pub", ".per"
+inline constexpr SidecarKind sidecar_kinds[] = {SidecarKind::clear, SidecarKind::sealed};
 inline constexpr std::size_t sidecar_header_bytes = 512;
 inline constexpr std::size_t filter_group_pages = 512;
 inline constexpr std::size_t filter_bucket_rows = 256;
 inline constexpr std::size_t filter_bits_a_token = 8;
 
 struct SidecarHeader {
+  SidecarKind kind = SidecarKind::clear;
   Block16 file_id{};
   Block16 data_id{};
   std::uint64_t first = 0;  // entries of the segment
   std::uint64_t end = 0;
-  std::array<std::uint8_t, 60> wrapped_key{};
-  Hash segment{};                 // the segment's digest
-  std::uint64_t facts_bytes = 0;  // length of the chunk of facts, tag included
+  std::array<std::uint8_t, 60> wrapped_key{};  // zeros where the kind is sealed
+  Hash segment{};                              // the segment's digest
+  std::uint64_t facts_bytes = 0;               // length of the chunk of facts, tag included
 };
 Bytes encode_sidecar_header(const SidecarHeader& header);
 Result<SidecarHeader> decode_sidecar_header(ByteView block);
@@ -62,6 +65,9 @@ FilterPlace filter_place(std::uint64_t token, std::uint32_t buckets);
 std::uint32_t buckets_for(std::uint64_t tokens_of_all_pages, std::uint32_t pages);
 // The plain buckets of a group, one after the other; `tokens` of each page.
 Bytes fill_buckets(const SidecarGroup& group, std::span<const std::span<const std::uint64_t>> tokens);
+// Sets the bits of one page anew and leaves those of the others.
+void refill_page(const SidecarGroup& group, std::size_t page, std::span<const std::uint64_t> tokens,
+                 std::span<std::uint8_t> buckets);
 // Pages of a group whose row bits of the token are all set, as the group's row of bits.
 void match_bucket(const SidecarGroup& group, ByteView bucket, const FilterPlace& place,
                   std::span<std::uint8_t> pages);

@@ -82,7 +82,7 @@ class GoldenEvent final : public Submission {
         to_base64(placement.next_salt()));
     const Bytes blob{'s', 'e', 'a', 'l', 'e', 'd'};
     const ByteView blobs[] = {blob};
-    placement.add(0x1000 + number_, view(entry), std::span(blobs).first(number_ == 2 ? 1 : 0));
+    placement.add(0x1000 + number_, view(entry), std::span(blobs).first(number_ == 2 ? 1 : 0), nullptr);
     if (number_ == 2) placement.set_mark("seen", 7);
     return {};
   }

@@ -67,7 +67,8 @@ class Group::StreamPlacement final : public Placement {
     return append_.rows[index.value - append_.first].leaf;
   }
 
-  Hash add(std::uint64_t fingerprint, ByteView entry, std::span<const ByteView> blobs) override {
+  Hash add(std::uint64_t fingerprint, ByteView entry, std::span<const ByteView> blobs,
+           std::shared_ptr<const KnownTokens> tokens) override {
     CHECK(entry.size() <= entry_bytes_max && blobs.size() <= blobs_max);
     const auto index = next_index().value;
     next_salt();  // the seed of this page exists even if the entry carries no salt
@@ -76,7 +77,7 @@ class Group::StreamPlacement final : public Placement {
     ++append_.seeds.back().count;
     const auto at = append_.records.size();
     encode_record(fingerprint, entry, blobs, append_.records);
-    append_.rows.push_back({fingerprint, at, leaf_hash(entry)});
+    append_.rows.push_back({fingerprint, at, leaf_hash(entry), std::move(tokens)});
     append_.by_fingerprint.emplace(fingerprint, index);
     group_.bytes_ += append_.records.size() - at;
     return append_.rows.back().leaf;
@@ -142,9 +143,9 @@ void Group::publish(const std::shared_ptr<const Bytes>& payload) {
     const auto records = ByteView(*payload).subspan(append.payload_at);
     std::vector<Stream::NewRow> rows;
     rows.reserve(append.rows.size());
-    for (const auto& row : append.rows) {
+    for (auto& row : append.rows) {
       auto view = read_record_at(records, row.at);
-      rows.push_back({row.fingerprint, view.entry, std::move(view.blobs), row.leaf});
+      rows.push_back({row.fingerprint, view.entry, std::move(view.blobs), row.leaf, std::move(row.tokens)});
     }
     append.stream->append(rows, append.seeds, payload);
   }

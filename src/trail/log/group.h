@@ -49,6 +49,7 @@ class Group {
       std::uint64_t fingerprint;
       std::size_t at;  // of the record in `records`
       Hash leaf;
+      std::shared_ptr<const KnownTokens> tokens;
     };
     std::vector<Row> rows;
     std::unordered_multimap<std::uint64_t, std::uint64_t> by_fingerprint;

@@ -330,6 +330,11 @@ std::vector<std::pair<std::string, std::uint64_t>> Log::marks(std::uint8_t strea
 Status Log::stop(Ending ending) { return impl_->stop(ending); }
 Result<bool> Log::commit_once() { return impl_->commit_once(); }
 Status Log::write_end_mark() { return impl_->write_end_mark(false); }
+Status Log::forget(const Forgotten& forgotten) { return impl_->sealer().forget(forgotten); }
+std::optional<std::uint64_t> Log::oldest_sealed_generation() const {
+  return impl_->sealer().oldest_sealed_generation();
+}
+
 Result<bool> Log::seal_once(bool everything) { return impl_->seal_once(everything); }
 LogFigures Log::figures() const { return impl_->figures(); }
 

@@ -20,6 +20,7 @@
 #include "trail/log/options.h"
 #include "trail/log/stream.h"
 #include "trail/log/submission.h"
+#include "trail/section_tokens.h"
 
 namespace vestige::trail {
 
@@ -44,6 +45,17 @@ struct LogParts {
   CommitBarrier& barrier;
   Schema schema;                         // of new segments
   const Tokeniser* tokeniser = nullptr;  // null: pages are not indexed, and searches read them all
+  // Both or none; none: pages with sections are read whenever a search may mean what is in these.
+  SectionTokens* section_tokens = nullptr;
+  SidecarKeys* sidecar_keys = nullptr;
+};
+
+// Sealed content that lost its keys between two generations. Every page that has some of it has one of these
+// among its clear tokens.
+struct Forgotten {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  std::vector<Token> tokens;
 };
 
 struct RecoveryReport {
@@ -94,6 +106,14 @@ class Log {
   // Those whose names begin so, with their durable values, by name.
   std::vector<std::pair<std::string, std::uint64_t>> marks(std::uint8_t stream,
                                                            std::string_view prefix) const;
+
+  // Makes every index of sealed content, in memory and on disk, tell of nothing that was lost up to
+  // `forgotten.to`: pages that are concerned are described anew, and keys of the sidecars that they replace
+  // are destroyed when this returns. A sidecar of before `forgotten.from` is given up whole, and built anew
+  // later. In the calling thread, a segment at a time; repeated after an error, it goes on.
+  Status forget(const Forgotten& forgotten);
+  // The generation that the sidecar which is furthest behind stands at; empty where there is none.
+  std::optional<std::uint64_t> oldest_sealed_generation() const;
 
   // Settles what was taken and ends the WAL. In order: with the clean end mark, every file cut behind its
   // last frame, spare files removed. Cut short (what should have been written before could not be): with an

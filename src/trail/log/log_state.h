@@ -10,6 +10,8 @@
 #include "base/mutex.h"
 #include "trail/format/manifest.h"
 #include "trail/log/log.h"
+#include "trail/log/page_describer.h"
+#include "trail/log/sidecar_file.h"
 #include "trail/log/wal_writer.h"
 
 namespace vestige::trail {
@@ -49,6 +51,9 @@ struct LogState {
   std::map<std::pair<std::uint8_t, std::string>, std::uint64_t> marks GUARDED_BY(marks_mutex);
 
   Stream& stream(std::uint8_t number);
+  SidecarContext sidecars() const {
+    return {parts.files, parts.wrapper, parts.sidecar_keys, parts.entropy, data_id};
+  }
   std::map<std::uint8_t, std::uint64_t> sizes() const;
   std::map<std::uint8_t, std::uint64_t> sealed_sizes() const;
   void take_marks(std::span<const Mark> marks);
@@ -57,38 +62,70 @@ struct LogState {
   Status write_manifest(std::uint64_t root) EXCLUDES(manifest_mutex);
 };
 
-// Turns blocks into pages and pages into segments. One thread at a time.
+// Turns blocks into pages and pages into segments, and keeps the indexes of pages. Calls of several threads
+// wait for each other.
+//
+// Invariant: no index in memory or on disk tells of sealed content that was lost before `forgotten_`, but for
+// sidecars whose kept key says that they are behind.
 class Sealer {
  public:
   explicit Sealer(LogState& state);
-  // One block, or one segment to close. False: nothing to do. After an error the same step is tried again
-  // by the next call.
-  Result<bool> step(bool everything);
+  // One block, one segment to close, or a part of an index that is missing. False: nothing to do. After an
+  // error the same step is tried again by the next call.
+  Result<bool> step(bool everything) EXCLUDES(mutex_);
+  Status forget(const Forgotten& forgotten) EXCLUDES(mutex_);
+  std::optional<std::uint64_t> oldest_sealed_generation() const;
   std::uint64_t segments_sealed() const { return segments_sealed_.load(); }
 
  private:
   struct Open {
     std::unique_ptr<SegmentWriter> writer;
-    std::vector<std::shared_ptr<const PageFacts>> facts;  // of its pages, where they are indexed
-    std::size_t taken = 0;                                // pages whose run is in the stream
+    FactsOfPages facts;     // of its pages, where they are indexed
+    std::size_t taken = 0;  // pages whose run is in the stream
   };
-  Status encode_block(Stream& stream, const HeadBlock& block);
-  std::shared_ptr<const PageRun> take_run(Open& open);
-  Status close_segment(Stream& stream, Open& open);
-  // The sidecar's index; the facts themselves where it could not be written.
-  std::shared_ptr<const PageIndex> index_segment(const Stream& stream, const SegmentRecord& record,
-                                                 std::span<const std::shared_ptr<const PageFacts>> facts);
-  // Builds one sidecar that is missing. False: there is none.
-  Result<bool> build_missing_sidecar();
-  Status catch_up_manifest();
+  // What is sealed in a closed segment without a sidecar of it, as far as it was described.
+  struct Building {
+    Stream* stream;
+    Stream::ClosedSegment segment;
+    FactsOfPages facts;
+  };
+  Status encode_block(Stream& stream, const HeadBlock& block) REQUIRES(mutex_);
+  PageFacts describe(const HeadBlock& block, std::size_t row, std::span<const ByteView> entries,
+                     bool any_blob) REQUIRES(mutex_);
+  std::shared_ptr<const PageRun> take_run(Open& open) REQUIRES(mutex_);
+  Status close_segment(Stream& stream, Open& open) REQUIRES(mutex_);
+  Status catch_up_manifest() REQUIRES(mutex_);
   bool wants_closing(const SegmentWriter& writer) const;
 
+  // The sidecars' index; what is in memory of clear content where the file could not be written.
+  std::shared_ptr<const PageIndex> index_segment(const Stream& stream, const SegmentRecord& record,
+                                                 const FactsOfPages& facts) REQUIRES(mutex_);
+  // Each builds a part of what is missing. False: there is none.
+  Result<bool> build_clear_sidecar() REQUIRES(mutex_);
+  Result<bool> describe_open_pages() REQUIRES(mutex_);
+  Result<bool> build_sealed_sidecar() REQUIRES(mutex_);
+  std::optional<Building> next_to_build() REQUIRES(mutex_);
+  // Puts the facts of the segment under construction into the view, pages `from` to `to`.
+  void show_facts(Stream& stream, const Open& open, std::size_t from, std::size_t to) REQUIRES(mutex_);
+  void forget_open(const Forgotten& forgotten) REQUIRES(mutex_);
+  std::optional<TokenSet> describe_again(const Stream& stream, const PageRun& run, std::size_t page)
+      REQUIRES(mutex_);
+  Status forget_closed(Stream& stream, const Stream::ClosedSegment& segment, const Forgotten& forgotten)
+      REQUIRES(mutex_);
+  // Of the sealed sidecar that is used, or of one that is there and cannot be.
+  std::optional<Block16> sealed_id(const Stream& stream, const Stream::ClosedSegment& segment) const;
+  Status rewrite(Stream& stream, const Stream::ClosedSegment& segment, const std::vector<bool>& pages,
+                 std::uint64_t generation) REQUIRES(mutex_);
+
   LogState& state_;
-  PageEncoder encoder_;
-  std::optional<PageFactsBuilder> facts_;
-  std::map<std::uint8_t, Open> open_;
-  bool manifest_behind_ = false;
   std::atomic<std::uint64_t> segments_sealed_{0};
+  Mutex mutex_;
+  PageEncoder encoder_ GUARDED_BY(mutex_);
+  std::optional<PageDescriber> describer_ GUARDED_BY(mutex_);
+  std::map<std::uint8_t, Open> open_ GUARDED_BY(mutex_);
+  std::optional<Building> building_ GUARDED_BY(mutex_);
+  std::uint64_t forgotten_ GUARDED_BY(mutex_) = 0;  // the generation of the last forget()
+  bool manifest_behind_ GUARDED_BY(mutex_) = false;
 };
 
 // Builds or recovers everything below `state`; see Log::open.

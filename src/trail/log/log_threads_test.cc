@@ -56,7 +56,7 @@ class OneEvent final : public Submission {
     const Bytes blob(20, static_cast<std::uint8_t>(id_));
     const ByteView blobs[] = {blob};
     const auto entry = testing::entry_of({.id = id_, .padding = 10, .blobs = {}}, placement.next_salt());
-    placement.add(testing::fingerprint_of(id_), view(entry), std::span(blobs).first(id_ % 2));
+    placement.add(testing::fingerprint_of(id_), view(entry), std::span(blobs).first(id_ % 2), nullptr);
     placement.set_mark("last", id_);
     return {};
   }

@@ -10,7 +10,6 @@
 namespace vestige::trail {
 namespace {
 
-constexpr std::string_view temporary_ending = ".tmp";
 constexpr std::string_view spare_prefix = "spare-";
 // While replaying, blocks are turned into pages as soon as the head holds this much.
 constexpr std::uint64_t replay_head_bytes = 32 << 20;
@@ -46,6 +45,7 @@ class Recovery {
   Status begin_chain(std::uint64_t sequence);
   Status seal_while_large();
   Status remove_wal_files(const WalEnd& end);
+  Status destroy_stray_keys();
   void add_missing_streams();
 
   LogState& state_;
@@ -138,7 +138,8 @@ Status Recovery::remove_unlisted(const Stream& stream) {
   const auto record = stream.record();
   VESTIGE_TRY(const auto entries, files_.list(stream.directory()));
   for (const auto& entry : entries)
-    for (const auto ending : {segment_ending, hashes_ending, ids_ending, sidecar_ending}) {
+    for (const auto ending : {segment_ending, hashes_ending, ids_ending, sidecar_ending(SidecarKind::clear),
+                              sidecar_ending(SidecarKind::sealed)}) {
       const auto range = parse_range_file_name(entry.name, ending);
       if (!range || std::ranges::any_of(record.segments, [&](const auto& segment) {
             return segment.first == range->first && segment.end == range->end;
@@ -157,8 +158,7 @@ Status Recovery::load_streams(const Manifest& manifest) {
     Stream& stream = *state_.streams.back();
     VESTIGE_CHECKED(remove_unfinished(stream.directory()));
     for (const auto& segment : record.segments)
-      VESTIGE_CHECKED(
-          stream.load_segment(files_, state_.parts.wrapper, segment, state_.parts.tokeniser != nullptr));
+      VESTIGE_CHECKED(stream.load_segment(state_.sidecars(), segment, state_.parts.tokeniser != nullptr));
     VESTIGE_CHECKED(stream.check_frontier(record, std::string(manifest_name)));
   }
   add_missing_streams();
@@ -321,7 +321,18 @@ Status Recovery::open_existing(const Manifest& manifest) {
   writer_->set_options(state_.options);
   state_.wal = std::move(writer_);
   VESTIGE_CHECKED(state_.write_manifest(new_generation_));
-  return remove_wal_files(*end);
+  VESTIGE_CHECKED(remove_wal_files(*end));
+  return state_.parts.sidecar_keys == nullptr ? Status{} : destroy_stray_keys();
+}
+
+// A crash may have left the key of a sidecar that never got its name.
+Status Recovery::destroy_stray_keys() {
+  std::vector<Block16> ids;
+  for (const auto& stream : state_.streams)
+    for (const auto& segment : stream->record().segments)
+      if (const auto id = sidecar_id(files_, stream->directory(), segment, SidecarKind::sealed))
+        ids.push_back(*id);
+  return state_.parts.sidecar_keys->retain(ids);
 }
 
 Status Recovery::run() {

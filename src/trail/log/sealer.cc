@@ -2,12 +2,25 @@
 
 #include "base/check.h"
 #include "trail/log/log_state.h"
-#include "trail/log/sidecar_file.h"
 
 namespace vestige::trail {
 
 Sealer::Sealer(LogState& state) : state_(state), encoder_(*state.schema) {
-  if (state.parts.tokeniser != nullptr) facts_.emplace(*state.parts.tokeniser);
+  const auto& parts = state.parts;
+  CHECK((parts.section_tokens == nullptr) == (parts.sidecar_keys == nullptr));
+  if (parts.tokeniser != nullptr) describer_.emplace(*parts.tokeniser, parts.section_tokens);
+  if (parts.section_tokens != nullptr) forgotten_ = parts.section_tokens->generation();
+}
+
+PageFacts Sealer::describe(const HeadBlock& block, std::size_t row, std::span<const ByteView> entries,
+                           bool any_blob) {
+  auto facts = describer_->describe_clear(entries, any_blob);
+  if (!any_blob) return facts;
+  std::vector<std::shared_ptr<const KnownTokens>> known;
+  for (std::size_t i = row; i < row + entries.size(); ++i)
+    if (block.rows[i].blobs > 0) known.push_back(block.tokens_of_row_with_blobs[block.rows[i].first_blob]);
+  facts.sealed = describer_->take_known(known);
+  return facts;
 }
 
 Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
@@ -45,10 +58,8 @@ Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
     Bytes sections;
     if (any_blob) encode_sections(blobs, sections);
     VESTIGE_CHECKED(writer.add_page(static_cast<std::uint32_t>(count), page, sections));
-    if (facts_) {
-      for (const auto& entry : entries) facts_->add(text(entry));
-      open.facts.push_back(std::make_shared<const PageFacts>(facts_->take(any_blob)));
-    }
+    if (describer_)
+      open.facts.push_back(std::make_shared<const PageFacts>(describe(block, row, entries, any_blob)));
     row += count;
   }
   return {};
@@ -56,46 +67,10 @@ Status Sealer::encode_block(Stream& stream, const HeadBlock& block) {
 
 std::shared_ptr<const PageRun> Sealer::take_run(Open& open) {
   auto run = open.writer->take_run();
-  if (!facts_) return run;
+  if (!describer_) return run;
   const auto from = open.facts.begin() + static_cast<std::ptrdiff_t>(open.taken);
   open.taken = open.facts.size();
   return run->with_index(make_memory_index({from, open.facts.end()}));
-}
-
-std::shared_ptr<const PageIndex> Sealer::index_segment(
-    const Stream& stream, const SegmentRecord& record,
-    std::span<const std::shared_ptr<const PageFacts>> facts) {
-  auto& parts = state_.parts;
-  const auto written = write_sidecar({parts.files, parts.wrapper, parts.entropy, state_.data_id},
-                                     stream.directory(), record, facts);
-  if (written)
-    if (auto index = open_sidecar(parts.files, parts.wrapper, stream.directory(), record, facts.size()))
-      return *std::move(index);
-  // A full disk, most likely. Searches go on with what is in memory, and the next start builds the file.
-  return make_memory_index({facts.begin(), facts.end()});
-}
-
-Result<bool> Sealer::build_missing_sidecar() {
-  if (!facts_) return false;
-  for (auto& stream : state_.streams) {
-    const auto found = stream->unindexed();
-    if (!found) continue;
-    std::vector<std::shared_ptr<const PageFacts>> facts;
-    std::string entry;
-    for (std::size_t number = 0; number < found->run->pages(); ++number) {
-      VESTIGE_TRY(auto page, found->run->read_page(number));
-      VESTIGE_CHECKED(page.load_rest());
-      for (std::uint32_t row = 0; row < page.rows(); ++row) {
-        entry.clear();
-        page.append_entry(row, entry);
-        facts_->add(entry);
-      }
-      facts.push_back(std::make_shared<const PageFacts>(facts_->take(found->run->has_sections(number))));
-    }
-    stream->replace_run(found->run, found->run->with_index(index_segment(*stream, found->record, facts)));
-    return true;
-  }
-  return false;
 }
 
 bool Sealer::wants_closing(const SegmentWriter& writer) const {
@@ -109,7 +84,7 @@ Status Sealer::close_segment(Stream& stream, Open& open) {
   VESTIGE_TRY(auto input, stream.seal_input(end));
   VESTIGE_TRY(const auto record, writer.close(input.leaves, input.tile_roots, input.ids));
   auto whole = writer.whole_run();
-  if (facts_) whole = whole->with_index(index_segment(stream, record, open.facts));
+  if (describer_) whole = whole->with_index(index_segment(stream, record, open.facts));
   VESTIGE_CHECKED(
       stream.replace_runs(state_.parts.files, record, std::move(input.frontier), std::move(whole)));
   open_.erase(stream.number());
@@ -133,6 +108,7 @@ Status Sealer::catch_up_manifest() {
 }
 
 Result<bool> Sealer::step(bool everything) {
+  const Lock lock(mutex_);
   if (manifest_behind_) {
     VESTIGE_CHECKED(catch_up_manifest());
     return true;
@@ -160,7 +136,13 @@ Result<bool> Sealer::step(bool everything) {
     VESTIGE_CHECKED(catch_up_manifest());
     return true;
   }
-  return build_missing_sidecar();
+  // A start does not wait for indexes.
+  if (!describer_ || !state_.wal) return false;
+  VESTIGE_TRY(const bool built, build_clear_sidecar());
+  if (built) return true;
+  VESTIGE_TRY(const bool described, describe_open_pages());
+  if (described) return true;
+  return build_sealed_sidecar();
 }
 
 }  // namespace vestige::trail

@@ -9,7 +9,6 @@ namespace vestige::trail {
 namespace {
 
 constexpr std::string_view open_ending = ".open";
-constexpr std::string_view temporary_ending = ".tmp";
 constexpr std::size_t open_name_digits = 12;
 
 }  // namespace

@@ -16,6 +16,9 @@
 
 namespace vestige::trail {
 
+// Of a file that is being written; nothing in it counts.
+inline constexpr std::string_view temporary_ending = ".tmp";
+
 // Pages of one file that can be read; immutable. Thread-safe. Shared by the views that hold it.
 class PageRun {
  public:
@@ -84,7 +87,7 @@ class SegmentWriter {
   // once the sync of the pages failed it fails for good, because a second sync would succeed without them.
   Result<SegmentRecord> close(std::span<const Hash> leaves, std::span<const Hash> tile_roots,
                               std::span<const IdEntry> ids);
-  // All pages, after close().
+  // All pages so far.
   std::shared_ptr<const PageRun> whole_run() const;
 
   std::uint64_t first() const { return first_; }

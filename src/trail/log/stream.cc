@@ -25,6 +25,7 @@ std::shared_ptr<HeadBlock> make_head_block(std::uint64_t first) {
   block->first = first;
   block->rows.reserve(block_rows);
   block->blobs_of_row_with_blobs.reserve(block_rows);
+  block->tokens_of_row_with_blobs.reserve(block_rows);
   return block;
 }
 
@@ -139,7 +140,10 @@ void Stream::append(std::span<const NewRow> rows, std::span<const SeedRun> seeds
     if (block.owners.empty() || block.owners.back() != owner) block.owners.push_back(owner);
     HeadBlock::Row head{row.entry, static_cast<std::uint32_t>(block.blobs_of_row_with_blobs.size()),
                         static_cast<std::uint32_t>(row.blobs.size())};
-    if (!row.blobs.empty()) block.blobs_of_row_with_blobs.push_back(row.blobs);
+    if (!row.blobs.empty()) {
+      block.blobs_of_row_with_blobs.push_back(row.blobs);
+      block.tokens_of_row_with_blobs.push_back(row.tokens);
+    }
     block.rows.push_back(head);
     if (seed_used == seed->count) ++seed, seed_used = 0;
     ++seed_used;
@@ -147,6 +151,7 @@ void Stream::append(std::span<const NewRow> rows, std::span<const SeedRun> seeds
     ++block.seeds.back().count;
     std::uint64_t bytes = row.entry.size();
     for (const auto blob : row.blobs) bytes += blob.size();
+    if (row.tokens) bytes += row.tokens->tokens.size() * sizeof(Token);
     block.bytes += bytes;
     head_bytes_ += bytes;
 
@@ -233,13 +238,15 @@ Status Stream::replace_runs(platform::FileSystem& files, const SegmentRecord& re
 
 // --------------------------------------------------------------------------------------- recovery
 
-std::optional<Stream::Unindexed> Stream::unindexed() const {
-  Lock lock(mutex_);
-  for (const auto& segment : view_->segments)
-    for (const auto& run : view_->runs)
-      if (run->first() == segment->record.first && run->index() == nullptr)
-        return Unindexed{segment->record, run};
-  return std::nullopt;
+std::optional<Stream::ClosedSegment> Stream::closed_segment(std::size_t number) const {
+  const Lock lock(mutex_);
+  if (number >= view_->segments.size()) return std::nullopt;
+  return ClosedSegment{view_->segments[number]->record, view_->runs[number]};
+}
+
+std::vector<std::shared_ptr<const PageRun>> Stream::open_runs() const {
+  const auto now = view();
+  return {now->runs.begin() + static_cast<std::ptrdiff_t>(now->segments.size()), now->runs.end()};
 }
 
 void Stream::replace_run(const std::shared_ptr<const PageRun>& run,
@@ -250,14 +257,11 @@ void Stream::replace_run(const std::shared_ptr<const PageRun>& run,
   view_ = std::move(next);
 }
 
-Status Stream::load_segment(platform::FileSystem& files, const KeyWrapper& wrapper,
-                            const SegmentRecord& record, bool use_sidecar) {
-  VESTIGE_TRY(auto run, open_segment(files, wrapper, directory(), full_name(), record));
-  if (use_sidecar) {
-    // One that is missing or damaged is built anew, so it is not what is wrong with a data directory.
-    if (auto index = open_sidecar(files, wrapper, directory(), record, run->pages()))
-      run = run->with_index(*std::move(index));
-  }
+Status Stream::load_segment(const SidecarContext& context, const SegmentRecord& record, bool use_sidecars) {
+  auto& files = context.files;
+  VESTIGE_TRY(auto run, open_segment(files, context.wrapper, directory(), full_name(), record));
+  // One that is missing or damaged is built anew, so it is not what is wrong with a data directory.
+  if (use_sidecars) run = run->with_index(open_sidecars(context, directory(), record, run->pages()));
   VESTIGE_CHECKED(ids_.add_run(files, path_in(directory(), record, ids_ending), record));
   const auto path = path_in(directory(), record, hashes_ending);
   auto sealed = std::make_shared<SealedSegment>();

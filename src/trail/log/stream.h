@@ -37,6 +37,7 @@ struct HeadBlock {
   std::uint64_t first = 0;
   std::vector<Row> rows;  // reserved for block_rows, never reallocated
   std::vector<std::vector<ByteView>> blobs_of_row_with_blobs;
+  std::vector<std::shared_ptr<const KnownTokens>> tokens_of_row_with_blobs;  // the sealer's, once frozen
   std::vector<SeedRun> seeds;
   std::vector<std::shared_ptr<const Bytes>> owners;  // of the bytes the rows point into
   std::uint64_t bytes = 0;
@@ -68,7 +69,7 @@ struct RowTest {
   std::int64_t time_to = INT64_MAX;    // exclusive
   struct Tokens {
     std::vector<Token> any_of;
-    bool may_be_sealed = false;  // a row without them passes when its page has sections
+    bool may_be_sealed = false;  // they may be those of sections instead
   };
   std::vector<Tokens> tokens;  // all of them; tell pages only, not rows
 };
@@ -89,6 +90,7 @@ struct ScannedPage {
   std::optional<std::size_t> column(std::string_view name) const;
 };
 
+struct SidecarContext;
 class Stream;
 
 // The stream as of one moment; stays readable whatever happens meanwhile. Thread-safe to share.
@@ -156,6 +158,7 @@ class Stream {
     ByteView entry;
     std::vector<ByteView> blobs;
     Hash leaf;
+    std::shared_ptr<const KnownTokens> tokens{};  // of the blobs, where they are known
   };
   // Publishes durable rows; `owner` holds their bytes. Seed runs cover them.
   void append(std::span<const NewRow> rows, std::span<const SeedRun> seeds,
@@ -177,20 +180,21 @@ class Stream {
   Result<SealInput> seal_input(std::uint64_t end) const;
   Status replace_runs(platform::FileSystem& files, const SegmentRecord& record, std::vector<Hash> frontier,
                       std::shared_ptr<const PageRun> whole);
-  // A closed segment whose pages have no index.
-  struct Unindexed {
+  struct ClosedSegment {
     SegmentRecord record;
     std::shared_ptr<const PageRun> run;
   };
-  std::optional<Unindexed> unindexed() const;
-  // Puts a run of the same pages, which has one, in its place.
+  // Counted from the first; empty past the last.
+  std::optional<ClosedSegment> closed_segment(std::size_t number) const;
+  // Pages of the segment under construction, in order.
+  std::vector<std::shared_ptr<const PageRun>> open_runs() const;
+  // Puts a run of the same pages, with another index, in its place.
   void replace_run(const std::shared_ptr<const PageRun>& run, const std::shared_ptr<const PageRun>& indexed);
 
   // --- recovery
-  // Loads a sealed segment of the manifest, in order.
-  // With its sidecar, where a good one is there and `use_sidecar` is set.
-  Status load_segment(platform::FileSystem& files, const KeyWrapper& wrapper, const SegmentRecord& record,
-                      bool use_sidecar);
+  // Loads a sealed segment of the manifest, in order; with its sidecars where good ones are there and
+  // `use_sidecars` is set.
+  Status load_segment(const SidecarContext& context, const SegmentRecord& record, bool use_sidecars);
   // After the last: the tree must give the manifest's frontier.
   Status check_frontier(const StreamRecord& record, const std::string& manifest_file);
 

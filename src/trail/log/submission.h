@@ -18,6 +18,13 @@ struct Record {
   std::vector<Bytes> blobs;
 };
 
+// What an entry's blobs are found by (section_tokens.h), from whoever had their content in hand; so they need
+// not be opened again when their page is indexed.
+struct KnownTokens {
+  std::uint64_t generation = 0;  // of SectionTokens, before the blobs were made
+  std::vector<std::uint64_t> tokens;
+};
+
 // What a submission sees while it is placed: the log up to here, records of the running group included.
 class Placement {
  public:
@@ -29,8 +36,9 @@ class Placement {
   virtual Result<std::vector<std::uint64_t>> seen(std::uint64_t fingerprint) = 0;
   virtual Result<Record> read(Index index) = 0;
   virtual Result<Hash> leaf(Index index) = 0;
-  // Appends one record; gives its leaf hash. The bytes are copied.
-  virtual Hash add(std::uint64_t fingerprint, ByteView entry, std::span<const ByteView> blobs) = 0;
+  // Appends one record; gives its leaf hash. The bytes are copied; `tokens` may be null.
+  virtual Hash add(std::uint64_t fingerprint, ByteView entry, std::span<const ByteView> blobs,
+                   std::shared_ptr<const KnownTokens> tokens) = 0;
   // Commits with the group; readable by Log::mark() when durable.
   virtual void set_mark(std::string_view name, std::uint64_t value) = 0;
 };

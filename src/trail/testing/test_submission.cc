@@ -82,7 +82,7 @@ class TestSubmission final : public Submission {
   void add(Placement& placement, const Draft& draft) {
     const auto entry = entry_of(draft, placement.next_salt());
     const std::vector<ByteView> blobs(draft.blobs.begin(), draft.blobs.end());
-    placement.add(fingerprint_of(draft.id), view(entry), blobs);
+    placement.add(fingerprint_of(draft.id), view(entry), blobs, nullptr);
     ticket_->placed.push_back({draft.id, entry, draft.blobs});
   }
 

@@ -19,10 +19,11 @@ std::unexpected<Error> damaged(const std::string& file, std::uint64_t offset, st
 std::unexpected<Error> page_missing(const std::string& path);
 
 // Version at byte 8: refused with its own message where a newer release wrote it.
-Status check_version(const std::string& file, std::uint32_t version);
+Status check_version(const std::string& file, std::uint32_t version, std::uint32_t newest = format_version);
 
 // Gives the bytes before the digest where length, magic, digest and version are right.
-Result<ByteView> open_container(const std::string& file, ByteView bytes, std::string_view magic);
+Result<ByteView> open_container(const std::string& file, ByteView bytes, std::string_view magic,
+                                std::uint32_t newest = format_version);
 
 // Appends the digest of everything in `bytes`.
 void close_container(Bytes& bytes);

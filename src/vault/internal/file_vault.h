@@ -1,7 +1,8 @@
 // The vault over a directory. See vault.h for the contract and docs/formats/vault.md for the bytes.
 //
 // Invariants:
-// 1. `top_` is the last top table that is known to be durable; its retention keys stand in `retention_`.
+// 1. `top_` is the last top table that is known to be durable; its retention keys stand in `retention_`, its
+//    kept keys in `kept_`.
 // 2. A slot is found in `open_pages_` (the last page while it has room, and pages with changes), else in the
 //    page file that `top_` names. The cache holds copies of the latter only.
 // 3. Every change has a number; changes up to `changes_durable_` survive a power loss.
@@ -54,6 +55,11 @@ class FileVault final : public Vault {
   Key purpose_key(std::string_view purpose, std::string_view tenant) const override;
   Bytes wrap(const Key& key, std::string_view context) override;
   Result<Key> unwrap(ByteView wrapped, std::string_view context) const override;
+  std::optional<KeptKey> kept_key(const Block16& file) const override EXCLUDES(mutex_);
+  Status replace_kept_key(const std::optional<Block16>& destroyed,
+                          const std::optional<KeptKey>& added) override EXCLUDES(mutex_);
+  void settle_kept_key(const Block16& file, std::uint64_t erasures) override EXCLUDES(mutex_);
+  Status retain_kept_keys(std::span<const Block16> files) override EXCLUDES(mutex_);
   Figures figures() const override EXCLUDES(mutex_);
 
  private:
@@ -66,6 +72,10 @@ class FileVault final : public Vault {
     std::uint64_t change = 0;  // durable once changes_durable_ reaches it
   };
   using RetentionPlace = std::pair<RetentionClass, Month>;
+  struct Kept {
+    SecretKey key;
+    std::uint64_t erasures = 0;
+  };
 
   // What one commit writes: decided under the mutex, carried out without it.
   struct Plan {
@@ -152,6 +162,7 @@ class FileVault final : public Vault {
   Condition committed_;
   Top top_ GUARDED_BY(mutex_);
   std::map<RetentionPlace, Retention> retention_ GUARDED_BY(mutex_);
+  std::map<Block16, Kept> kept_ GUARDED_BY(mutex_);
   std::map<std::uint32_t, OpenPage> open_pages_ GUARDED_BY(mutex_);
   TagTable by_subject_ GUARDED_BY(mutex_);
   TagTable by_ref_ GUARDED_BY(mutex_);

@@ -32,7 +32,8 @@ bool is_outside(std::string_view name) {
 
 std::optional<trail::IndexRange> range_of(std::string_view name) {
   for (const auto ending :
-       {trail::segment_ending, trail::hashes_ending, trail::ids_ending, trail::sidecar_ending})
+       {trail::segment_ending, trail::hashes_ending, trail::ids_ending,
+        trail::sidecar_ending(trail::SidecarKind::clear), trail::sidecar_ending(trail::SidecarKind::sealed)})
     if (auto range = trail::parse_range_file_name(name, ending)) return range;
   return std::nullopt;
 }
@@ -109,8 +110,9 @@ void Census::count_stream(const trail::StreamRecord& stream) {
   const auto directory = stream_directory(stream);
   std::set<std::string> listed;
   for (const auto& record : stream.segments)
-    for (const auto ending :
-         {trail::segment_ending, trail::hashes_ending, trail::ids_ending, trail::sidecar_ending})
+    for (const auto ending : {trail::segment_ending, trail::hashes_ending, trail::ids_ending,
+                              trail::sidecar_ending(trail::SidecarKind::clear),
+                              trail::sidecar_ending(trail::SidecarKind::sealed)})
       listed.insert(trail::range_file_name(record.first, record.end, ending));
   for (const auto& name : names(scope.data, directory, {}, ""))
     if (!listed.contains(name)) count_stream_file(stream, directory, name);

@@ -13,17 +13,19 @@ const std::vector<Bytes> no_blobs;
 
 PageCheck::PageCheck(VaultKeys& keys, const trail::StreamRecord& stream, const trail::SegmentRecord& record,
                      const trail::Schema& schema, const Expected& expected, const std::string& path,
-                     Problems& problems)
+                     SealedSidecarCheck& sidecar, Problems& problems)
     : stream_(stream),
       record_(record),
       schema_(schema),
       expected_(expected),
       path_(path),
+      sidecar_(sidecar),
       problems_(problems),
       checker_(stream.tenant),
       sections_(keys, stream.full_name(), VaultReading::once),
       fingerprint_(keys.fingerprint_key(stream.tenant)) {
   ids_.reserve(trail::page_rows);
+  if (sidecar.is_open()) sections_.collect_tokens(&tokens_);
 }
 
 void PageCheck::wrong(Part part, std::uint64_t index, const std::string& path, std::uint64_t offset,
@@ -35,12 +37,16 @@ void PageCheck::wrong(Part part, std::uint64_t index, const std::string& path, s
 void PageCheck::check(const trail::ChunkRow& chunk, Bytes plain, bool has_sections,
                       const std::optional<Bytes>& sections) {
   page_is_wrong_ = false;
+  tokens_.clear();
   const auto first = record_.first + chunk.first_row;
   auto page = trail::Page::decode(schema_, first, std::move(plain));
   auto ready = page ? page->load_rest() : std::unexpected(page.error());
   if (ready && page->rows() != chunk.rows)
     ready = fail(ErrorKind::corrupt, "the page has another number of entries than the segment's table says");
-  if (!ready) return wrong(Part::segment, first, path_, chunk.offset, ready.error().message);
+  if (!ready) {
+    sidecar_.take_page(has_sections, nullptr);
+    return wrong(Part::segment, first, path_, chunk.offset, ready.error().message);
+  }
 
   std::vector<std::vector<Bytes>> blobs;
   if (sections) {
@@ -54,6 +60,8 @@ void PageCheck::check(const trail::ChunkRow& chunk, Bytes plain, bool has_sectio
     check_row(chunk, *page, row, of_row);
   }
   check_fingerprints(chunk);
+  const bool whole = !page_is_wrong_ && (!has_sections || sections);
+  sidecar_.take_page(has_sections, whole ? &tokens_ : nullptr);
 }
 
 void PageCheck::check_row(const trail::ChunkRow& chunk, const trail::Page& page, std::uint32_t row,

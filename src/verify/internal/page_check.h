@@ -13,6 +13,7 @@
 #include "verify/internal/scope.h"
 #include "verify/internal/sections.h"
 #include "verify/internal/segment_check.h"
+#include "verify/internal/sidecar_check.h"
 
 namespace vestige::verify {
 
@@ -30,7 +31,7 @@ class PageCheck {
  public:
   PageCheck(VaultKeys& keys, const trail::StreamRecord& stream, const trail::SegmentRecord& record,
             const trail::Schema& schema, const Expected& expected, const std::string& path,
-            Problems& problems);
+            SealedSidecarCheck& sidecar, Problems& problems);
   // `sections` is empty although there `has_sections` where that chunk is damaged.
   void check(const trail::ChunkRow& chunk, Bytes plain, bool has_sections,
              const std::optional<Bytes>& sections);
@@ -51,12 +52,14 @@ class PageCheck {
   const trail::Schema& schema_;
   const Expected& expected_;
   const std::string& path_;
+  SealedSidecarCheck& sidecar_;
   Problems& problems_;
   EntryChecker checker_;
   ReceivedOrder received_;
   SectionChecker sections_;
   crypto::BlockPrf fingerprint_;
   bool page_is_wrong_ = false;
+  std::vector<seal::Token> tokens_;  // of the page's sections, where a sidecar is there to be checked
   std::uint64_t entries_ = 0;
   std::vector<Hash> leaves_;  // kept where the hash file cannot be used
   std::string entry_;

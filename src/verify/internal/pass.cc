@@ -110,6 +110,7 @@ void Pass::check_segments(const trail::StreamRecord& stream, TreeCheck& tree, St
     const auto outcomes = check_batch(stream, some);
     for (std::size_t i = 0; i < some.size(); ++i) {
       problems_.merge(outcomes[i].problems);
+      out_.notes.insert(out_.notes.end(), outcomes[i].notes.begin(), outcomes[i].notes.end());
       report.entries_checked += outcomes[i].entries_checked;
       sections_[stream.number].merge(outcomes[i].sections);
       tree.add_segment(some[i], outcomes[i]);

@@ -8,6 +8,7 @@
 
 #include "base/uuid.h"
 #include "seal/section.h"
+#include "seal/tokens.h"
 #include "verify/internal/entry_check.h"
 #include "verify/internal/erasures.h"
 #include "verify/internal/keys.h"
@@ -63,6 +64,8 @@ class SectionChecker {
     return wrong;
   }
   const SectionTally& tally() const { return tally_; }
+  // Where given, gets what the values of every section that opens are found by.
+  void collect_tokens(std::vector<seal::Token>* to) { tokens_ = to; }
 
  private:
   static Result<std::vector<seal::Reference>> parse(std::string_view sealed);
@@ -77,6 +80,7 @@ class SectionChecker {
   const VaultReading reading_;
   SectionTally tally_;
   std::vector<std::optional<Key>> owners_;
+  std::vector<seal::Token>* tokens_ = nullptr;
 };
 
 }  // namespace vestige::verify

@@ -60,6 +60,8 @@ class SegmentCheck {
   const std::string segment_path_ = path(trail::segment_ending);
   SegmentOutcome out_;
   Expected expected_;
+  SealedSidecarCheck sidecar_{scope_, path(trail::sidecar_ending(trail::SidecarKind::sealed)), record_,
+                              out_.problems, out_.notes};
   std::unique_ptr<platform::File> file_;
   std::uint64_t file_bytes_ = 0;
   trail::SegmentEnd end_;
@@ -250,7 +252,8 @@ std::optional<Bytes> SegmentCheck::open_chunk(std::uint32_t number) {
 void SegmentCheck::check_chunks() {
   std::optional<PageCheck> pages;
   if (aead_)
-    pages.emplace(*scope_.keys, stream_, record_, header_.schema, expected_, segment_path_, out_.problems);
+    pages.emplace(*scope_.keys, stream_, record_, header_.schema, expected_, segment_path_, sidecar_,
+                  out_.problems);
   for (std::uint32_t number = 0; number < end_.chunks.size(); ++number) {
     const auto& row = end_.chunks[number];
     auto page = open_chunk(number);
@@ -258,18 +261,20 @@ void SegmentCheck::check_chunks() {
     const bool has_sections =
         number + 1 < end_.chunks.size() && end_.chunks[number + 1].type == trail::ChunkType::sections;
     if (has_sections) sections = open_chunk(++number);
+    if (pages && !page) sidecar_.take_page(has_sections, nullptr);
     if (!pages || !page) continue;
     pages->check(row, *std::move(page), has_sections, sections);
     scope_.progress.add(0, segment_path_, row.rows);
   }
   if (!pages) return;
   pages->finish(out_);
+  sidecar_.finish();
 }
 
 SegmentOutcome SegmentCheck::run() {
   check_hash_file();
   check_id_run();
-  check_sidecar(scope_, path(trail::sidecar_ending), record_, out_.problems);
+  check_clear_sidecar(scope_, path(trail::sidecar_ending(trail::SidecarKind::clear)), record_, out_.problems);
   if (open()) {
     open_header();
     check_chunks();

@@ -20,6 +20,7 @@ struct SegmentOutcome {
   std::string first_received, last_received;  // empty where no entry could be read
   SectionTally sections;
   Problems problems;
+  std::vector<std::string> notes;
 };
 
 // Thread-safe for different segments.

@@ -87,7 +87,7 @@ class EntrySubmission final : public trail::Submission {
         blobs.emplace_back(section.blob);
       }
       const auto entry = entry_text(wish, id, clock_.now(), placement.next_salt(), sealed);
-      placement.add(fingerprint_of(vault_, id), view(entry), blobs);
+      placement.add(fingerprint_of(vault_, id), view(entry), blobs, nullptr);
     }
     return {};
   }

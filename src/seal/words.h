@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace vestige::audit {
+namespace vestige::seal {
 
 // Reads the words of one text in order. The text must be valid UTF-8 and outlive the reader.
 class WordReader {
@@ -39,4 +39,4 @@ std::string fold(std::string_view text);
 // Whether `text` is `pattern`, in which each '*' stands for any characters, none included.
 bool matches_wildcard(std::string_view pattern, std::string_view text);
 
-}  // namespace vestige::audit
+}  // namespace vestige::seal

@@ -1,4 +1,4 @@
-#include "audit/search/words.h"
+#include "seal/words.h"
 
 #include <utf8proc.h>
 
@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-namespace vestige::audit {
+namespace vestige::seal {
 namespace {
 
 // 0 for what is no letter or digit, else the folded character; non-ASCII bytes are not decided here.
@@ -163,4 +163,4 @@ bool matches_wildcard(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-}  // namespace vestige::audit
+}  // namespace vestige::seal
