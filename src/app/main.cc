@@ -3,4 +3,6 @@
 #include "app/server.h"
 #include "cli/cli.h"
 
-int main(int argc, char** argv) { return vestige::cli::run(argc, argv, vestige::app::serve); }
+int main(int argc, char** argv) {
+  return vestige::cli::run(argc, argv, {.serve = vestige::app::serve, .reindex = vestige::app::reindex});
+}

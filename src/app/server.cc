@@ -165,6 +165,20 @@ Status run(const cli::ServeArguments& arguments) {
 
 }  // namespace
 
+Result<cli::ReindexSummary> reindex(const cli::ReindexArguments& arguments,
+                                    const cli::ReindexProgress& progress) {
+  TrailServiceOptions options;
+  options.data = arguments.data;
+  options.vault_dir = arguments.vault_dir;
+  options.root_key = {arguments.root_key_command, arguments.root_key_environment};
+  VESTIGE_TRY(const auto report,
+              TrailService::reindex(options, platform::system_clock(), platform::system_entropy(), progress));
+  return cli::ReindexSummary{.segments = report.segments,
+                             .pages = report.pages,
+                             .entries = report.entries,
+                             .with_sealed_values = report.with_sections};
+}
+
 int serve(const cli::ServeArguments& arguments) {
   start_logging(arguments.log_format);
   platform::block_stop_signals();

@@ -78,33 +78,51 @@ TrailService::TrailService(const TrailServiceOptions& options, platform::Clock& 
 
 TrailService::~TrailService() = default;
 
-Status TrailService::open_directories() {
-  VESTIGE_TRY(data_, platform::open_directory(options_.data, true));
+Status TrailService::open_directories(Missing missing) {
+  const bool make = missing == Missing::make;
+  VESTIGE_TRY(data_, platform::open_directory(options_.data, make));
   VESTIGE_TRY(lock_, data_->lock(std::string(lock_name)));
   vault_beside_data_ = options_.vault_dir.empty();
   signer_beside_data_ = options_.signer_dir.empty();
   const auto vault_dir = vault_beside_data_ ? options_.data + "/vault" : options_.vault_dir;
   const auto signer_dir = signer_beside_data_ ? options_.data + "/signer" : options_.signer_dir;
-  VESTIGE_TRY(vault_files_, platform::open_directory(vault_dir, true));
-  VESTIGE_TRY(signer_files_, platform::open_directory(signer_dir, true));
+  VESTIGE_TRY(vault_files_, platform::open_directory(vault_dir, make));
+  // Only who serves, signs.
+  if (make) {
+    VESTIGE_TRY(signer_files_, platform::open_directory(signer_dir, true));
+  }
   return {};
 }
 
-Status TrailService::open_log() {
+Status TrailService::open_vault() {
   // A directory that holds a trail already must find its own vault; a new one would open nothing of it.
   const bool create = !data_->exists(std::string(trail::manifest_name));
   VESTIGE_TRY(root_key_, vault::load_root_key(*vault_files_, entropy_, options_.root_key, create));
   VESTIGE_TRY(vault_, vault::Vault::open(*vault_files_, entropy_, clock_, root_key_.key, create));
-  VESTIGE_TRY(kinds_, audit::KindRegistry::with_shipped_kinds());
   wrapper_ = std::make_unique<Wrapper>(*vault_);
   barrier_ = std::make_unique<Barrier>(*vault_);
-  const std::vector<trail::StreamSpec> streams = {{std::string(tenant), std::string(audit_name), true},
-                                                  {std::string(tenant), std::string(access_name), true}};
   sealed_tokeniser_ = std::make_unique<audit::SealedTokeniser>(*vault_);
   sidecar_keys_ = std::make_unique<audit::VaultSidecarKeys>(*vault_);
-  VESTIGE_TRY(log_, trail::Log::open({*data_, clock_, entropy_, *wrapper_, *barrier_, audit::entry_schema(),
-                                      &tokeniser_, sealed_tokeniser_.get(), sidecar_keys_.get()},
-                                     options_.trail, streams));
+  return {};
+}
+
+trail::LogParts TrailService::log_parts() {
+  return {*data_,
+          clock_,
+          entropy_,
+          *wrapper_,
+          *barrier_,
+          audit::entry_schema(),
+          &tokeniser_,
+          sealed_tokeniser_.get(),
+          sidecar_keys_.get()};
+}
+
+Status TrailService::open_log() {
+  VESTIGE_TRY(kinds_, audit::KindRegistry::with_shipped_kinds());
+  const std::vector<trail::StreamSpec> streams = {{std::string(tenant), std::string(audit_name), true},
+                                                  {std::string(tenant), std::string(access_name), true}};
+  VESTIGE_TRY(log_, trail::Log::open(log_parts(), options_.trail, streams));
   audit_ = log_->stream(tenant, audit_name);
   CHECK(audit_ != nullptr);
   return {};
@@ -125,7 +143,8 @@ Status TrailService::open_signers() {
 Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptions& options,
                                                          platform::Clock& clock, platform::Entropy& entropy) {
   std::unique_ptr<TrailService> service(new TrailService(options, clock, entropy));
-  VESTIGE_CHECKED(service->open_directories());
+  VESTIGE_CHECKED(service->open_directories(Missing::make));
+  VESTIGE_CHECKED(service->open_vault());
   VESTIGE_CHECKED(service->open_log());
   VESTIGE_CHECKED(service->open_signers());
   auto server = options.server;
@@ -144,6 +163,19 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   service->cursors_ = std::make_unique<audit::Cursors>(*service->log_, *service->audit_);
   service->segments_recorded_.assign(service->log_->streams().size(), 0);
   return service;
+}
+
+Result<trail::ReindexReport> TrailService::reindex(const TrailServiceOptions& options, platform::Clock& clock,
+                                                   platform::Entropy& entropy,
+                                                   const trail::ReindexProgress& progress) {
+  TrailService service(options, clock, entropy);
+  VESTIGE_CHECKED(service.open_directories(Missing::refuse));
+  if (!service.data_->exists(std::string(trail::manifest_name)))
+    return fail(ErrorKind::not_found, fmt::format("There is no trail in {}: it has no file \"{}\". Name the "
+                                                  "directory that was given to `vestige serve --data`.",
+                                                  service.data_->describe(""), trail::manifest_name));
+  VESTIGE_CHECKED(service.open_vault());
+  return trail::reindex(service.log_parts(), progress);
 }
 
 Status TrailService::open_erasures() {

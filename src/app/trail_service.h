@@ -20,6 +20,7 @@
 #include "platform/entropy.h"
 #include "platform/files.h"
 #include "trail/log/log.h"
+#include "trail/log/reindex.h"
 #include "trail/log/signer.h"
 #include "vault/root_key.h"
 #include "vault/vault.h"
@@ -45,6 +46,10 @@ class TrailService {
  public:
   static Result<std::unique_ptr<TrailService>> open(const TrailServiceOptions& options,
                                                     platform::Clock& clock, platform::Entropy& entropy);
+  // Builds all sidecars of a directory that nobody serves anew. not_found where there is no trail in it.
+  static Result<trail::ReindexReport> reindex(const TrailServiceOptions& options, platform::Clock& clock,
+                                              platform::Entropy& entropy,
+                                              const trail::ReindexProgress& progress);
   ~TrailService();
   TrailService(const TrailService&) = delete;
   TrailService& operator=(const TrailService&) = delete;
@@ -85,7 +90,11 @@ class TrailService {
   };
 
   TrailService(const TrailServiceOptions& options, platform::Clock& clock, platform::Entropy& entropy);
-  Status open_directories();
+  // Whether directories are made, and the signer's is opened; or those that must be there are.
+  enum class Missing { make, refuse };
+  Status open_directories(Missing missing);
+  Status open_vault();
+  trail::LogParts log_parts();
   Status open_log();
   Status open_signers();
   Status open_erasures();

@@ -260,6 +260,7 @@ Result<std::uint64_t> Erasures::destroy(std::uint64_t index) {
 
 Status Erasures::forget_lost() {
   trail::Forgotten forgotten{.from = 0, .to = parts_.vault.erasures(), .tokens = {}};
+  if (forgotten_ == forgotten.to) return {};
   const auto oldest = parts_.log.oldest_sealed_generation().value_or(forgotten.to);
   // Back to the one that is furthest behind, or to an erasure that this trail does not tell of.
   for (forgotten.from = forgotten.to; forgotten.from > std::min(oldest, forgotten.to - 1); --forgotten.from) {
@@ -267,7 +268,9 @@ Status Erasures::forget_lost() {
     if (refs == refs_.end()) break;
     std::ranges::move(tokens_of(refs->second), std::back_inserter(forgotten.tokens));
   }
-  return parts_.log.forget(forgotten);
+  VESTIGE_CHECKED(parts_.log.forget(forgotten));
+  forgotten_ = forgotten.to;
+  return {};
 }
 
 Result<std::string> Erasures::certify(std::uint64_t intent, std::uint64_t outcome) {

@@ -111,6 +111,7 @@ class Erasures {
   std::optional<std::uint64_t> unfinished_ GUARDED_BY(mutex_);  // the intent
   // By record of the vault's journal, as far as this trail tells of them.
   std::map<std::uint64_t, std::vector<Block16>> refs_ GUARDED_BY(mutex_);
+  std::optional<std::uint64_t> forgotten_ GUARDED_BY(mutex_);  // erasures that no index tells of any more
 };
 
 }  // namespace vestige::audit

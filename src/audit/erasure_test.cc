@@ -344,6 +344,36 @@ TEST(Erasure, NoIndexTellsOfThePersonWhereverTheirValuesWere) {
   }
 }
 
+// Sealing, and building a sidecar anew beside a key that is gone.
+TEST(Erasure, PowerLossAtEveryCallOfSealingLeavesNoKeyWithoutAFileAndNoPageThatHidesSomething) {
+  World before(seed);
+  start(before);
+  for (const auto* person : {"bert", "anna", "carl"})
+    ASSERT_TRUE(before.send(event_about(person, std::string("secret of ") + person)));
+  before.close();
+  const auto disk = before.disk.snapshot();
+  for (std::uint64_t call = 1;; ++call) {
+    SCOPED_TRACE(::testing::Message() << "call " << call);
+    World world(seed);
+    world.disk.restore(disk);
+    start(world);
+    const auto failures = world.disk.probes().failures_injected;
+    world.disk.fail_call(call, SimDisk::Fault::power_loss);
+    for (bool more = true; more;) more = world.log->seal_once(true).value_or(false);
+    const bool reached = world.disk.probes().failures_injected > failures;
+    world.disk.fail_call(0, SimDisk::Fault::power_loss);
+    world.crash({.seed = call % 3, .keep_unsynced = call % 3 != 0});
+    start(world);
+    auto sidecars = testing::check_sealed_sidecars(world);
+    EXPECT_EQ(world.image().top.kept_keys.size(), sidecars.readable);
+    world.seal_everything();
+    sidecars = testing::check_sealed_sidecars(world);
+    EXPECT_EQ(sidecars.readable, 1u);
+    EXPECT_EQ(sidecars.unreadable + sidecars.behind, 0u);
+    if (HasFailure() || !reached) return;
+  }
+}
+
 TEST(Erasure, AFullDiskAtAnyCallMayCostTheSidecarButNotTheForgetting) {
   const auto before = trail_of_two();
   std::uint64_t given_up = 0;

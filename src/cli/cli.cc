@@ -35,6 +35,7 @@ constexpr const char* footer =
     "  vestige prove ID\n"
     "  vestige checkpoint\n"
     "  vestige verify --data ./var\n"
+    "  vestige reindex --data ./var\n"
     "  vestige key create billing --scopes ingest\n"
     "  vestige erase customer-4711 --certificate 4711.certificate\n"
     "  vestige subject customer-4711\n"
@@ -54,6 +55,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_history(app, invocation);
   declare_tail(app, invocation);
   declare_verify(app, invocation);
+  declare_reindex(app, invocation);
   declare_prove(app, invocation);
   declare_checkpoint(app, invocation);
   declare_export(app, invocation);
@@ -76,9 +78,9 @@ int usage_failed(const CLI::App& app, const CLI::ParseError& error, Surroundings
 
 }  // namespace
 
-int run(int argc, char** argv, const std::function<int(const ServeArguments&)>& serve) {
+int run(int argc, char** argv, const ServerPrograms& programs) {
   auto& surroundings = system_surroundings();
-  Invocation invocation{.surroundings = surroundings, .serve = serve};
+  Invocation invocation{.surroundings = surroundings, .programs = programs};
   try {
     CLI::App app{"", "vestige"};
     declare_all(app, invocation);

@@ -68,7 +68,7 @@ void declare_serve(CLI::App& app, Invocation& invocation) {
     invocation.action = [given, &invocation] {
       const auto arguments = configuration_of(*given, invocation.surroundings);
       if (!arguments) return report(invocation.surroundings, arguments.error());
-      return invocation.serve(*arguments);
+      return invocation.programs.serve(*arguments);
     };
   });
 }

@@ -55,8 +55,8 @@ def test_version_and_help_need_nothing(context):
     assert (done.status, done.output) == (0, "vestige 0.1.0\n"), done
     done = context.vestige("--help")
     assert done.status == 0 and "VESTIGE_URL" in done.output and "LOCK" in done.output, done
-    for command in ("serve", "import", "query", "record", "history", "tail", "verify", "prove", "checkpoint",
-                    "key", "erase", "subject", "reauthorise", "bench"):
+    for command in ("serve", "import", "query", "record", "history", "tail", "verify", "reindex", "prove",
+                    "checkpoint", "key", "erase", "subject", "reauthorise", "bench"):
         assert f"vestige {command}" in done.output, f"no example of {command}\n{done}"
         own = context.vestige(command, "--help")
         assert own.status == 0 and "Examples:" in own.output and f"vestige {command}" in own.output, own

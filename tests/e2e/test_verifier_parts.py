@@ -399,8 +399,7 @@ class Collected(list):
         self.append(("note", text))
 
 
-def test_the_published_vault_opens(context):
-    folder = harness.ROOT / "tests" / "golden" / "vault" / "v1"
+def expect_published_vault(folder, kept_keys):
     root_key = base64.b64decode((folder / "root.key").read_text())
     found = Collected()
     keys = vault.Keys(str(folder), root_key)
@@ -412,9 +411,16 @@ def test_the_published_vault_opens(context):
                                         "c411ef850e22")
     assert keys.unwrap(wrapped, b"segment 1") == b"\x55" * 32
     assert keys.unwrap(wrapped, b"segment 2") is None
+    assert keys.top.kept == kept_keys, keys.top.kept
     other = Collected()
     vault.Keys(str(folder), bytes(32)).load(other)
     assert len(other) == 1 and "another root key" in other[0][1], other
     keyless = Collected()
     vault.Keys(str(folder), None).load(keyless)
     assert not keyless, keyless
+
+
+def test_the_published_vaults_open(context):
+    folder = harness.ROOT / "tests" / "golden" / "vault"
+    expect_published_vault(folder / "v1", {})
+    expect_published_vault(folder / "v2", {b"\x51" * 16: (b"\x61" * 32, 1), b"\x52" * 16: (b"\x62" * 32, 2)})

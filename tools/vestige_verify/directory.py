@@ -17,13 +17,13 @@ ATTEMPTS_MAX = 5
 FINDINGS_KEPT_MAX = 1000
 OUTSIDE = re.compile(r"LOCK|.*\.(tmp|open|key|log|db|db-wal|db-shm|db-journal)")
 SPARE = re.compile(r"spare-\d+\.wal")
-SEGMENT_FILE = re.compile(r"(\d{12})-(\d{12})\.(seg|hashes|ids|pub)")
+SEGMENT_FILE = re.compile(r"(\d{12})-(\d{12})\.(seg|hashes|ids|pub|per)")
 PROGRESS_SECONDS = 0.5
 WITHOUT_KEYS = ("without keys: entries, id fingerprints and sealed sections were not checked, nor the entries that only "
                 "the WAL holds")
 PARTS = [re.compile(form) for form in (
     r"manifest$", r"signer/.*/state$", r"streams/.*/checkpoint$", r"streams/.*\.seg$", r"streams/.*\.hashes$",
-    r"streams/.*\.ids$", r"streams/.*\.pub$", r"wal\b", r"vault\b", r"api-keys$", r"")]
+    r"streams/.*\.ids$", r"streams/.*\.(pub|per)$", r"wal\b", r"vault\b", r"api-keys$", r"")]
 
 
 class Finding:

@@ -112,6 +112,7 @@ class Sections:
 
     def __init__(self, keys):
         self.keys = keys
+        self.opened = None  # a list gets the pairs of every section that opens
         self.counts = {"matches": 0, "present": 0, "erased": 0, "missing": 0}
         self.waiting = {}  # tenant -> list of (stream, index, file, place, refs without a key)
         self.erasures, self.erased_by = Erasures(), {}  # entry -> number of sections that it took
@@ -161,6 +162,8 @@ class Sections:
         if place == 0 and pairs[-1][0] != "mac":
             raise Damage(f"{what}: its last pair is {pairs[-1][0]!r}, expected the content MAC 'mac'")
         self.counts["matches"] += 1
+        if self.opened is not None:
+            self.opened.append(pairs)
         return True
 
     def owner_material(self, reference, blob, what):

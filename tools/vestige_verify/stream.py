@@ -8,6 +8,7 @@ from .merkle import EMPTY_ROOT, Tree, leaf_hash
 from .note import parse_checkpoint, parse_note, to_base64, verify_note
 from .reader import Damage, sha256, unreadable
 from .sidecar import Sidecar
+from .tokens import pair_tokens
 from .segment import PAGE_ROWS, HashFile, IdRun, Segment
 
 HASH_BYTES = 32
@@ -217,16 +218,33 @@ class Stream:
             self.report(path, damage)
         return None
 
-    def load_sidecar(self, listed):
-        path = f"{self.folder}/{listed.name('pub')}"
+    def load_sidecar(self, listed, kind):
+        """None where there is none that can be used."""
+        path = f"{self.folder}/{listed.name(kind)}"
         try:
-            Sidecar(self.shared.read(path), listed, self.data_id, self.shared.keys)
+            sidecar = Sidecar(self.shared.read(path), kind, listed, self.data_id, self.shared.keys)
         except FileNotFoundError:
-            pass
+            return None
         except OSError as error:
             self.report(path, unreadable(error))
+            return None
         except Damage as damage:
             self.report(path, damage)
+            return None
+        if self.shared.keys and not sidecar.key:
+            self.shared.note(f"{path}: nobody has its key any more; the server builds it anew")
+        return sidecar
+
+    def check_sealed_sidecar(self, sidecar, listed, page, chunk, segment, entries_before):
+        """Holds a personal sidecar against a page that was just read."""
+        opened, self.shared.sections.opened = self.shared.sections.opened, None
+        if self.entries - entries_before != chunk.rows:
+            return  # some of it could not be read
+        tokens = {token for pairs in opened for token in pair_tokens(pairs)}
+        try:
+            sidecar.check_page(page, chunk.first_row in segment.sections, tokens)
+        except Damage as damage:
+            self.report(f"{self.folder}/{listed.name('per')}", damage)
 
     def walk_segment(self, listed):
         segment = self.load(listed, "seg", lambda path: self.open_segment(path, listed))
@@ -236,10 +254,16 @@ class Stream:
         run = self.load(listed, "ids", lambda path: IdRun(read_whole(path), listed))
         if run and run.fault:
             self.report(f"{self.folder}/{listed.name('ids')}", run.fault)
-        self.load_sidecar(listed)
+        self.load_sidecar(listed, "pub")
+        sealed = self.load_sidecar(listed, "per")
         fingerprints = {}  # by row, of the entries that could be read
-        for chunk in segment.pages if segment else []:
+        for page, chunk in enumerate(segment.pages if segment else []):
+            entries_before = self.entries
+            if sealed and sealed.key:
+                self.shared.sections.opened = []
             self.join_page(listed, hashes, chunk, self.read_rows(segment, chunk, fingerprints))
+            if sealed and sealed.key:
+                self.check_sealed_sidecar(sealed, listed, page, chunk, segment, entries_before)
             self.shared.progress.step(chunk.rows)
         if segment is None:
             self.join_page(listed, hashes, AllRows(listed), None)

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "cli/cli.h"
 #include "cli/internal/connection.h"
 #include "cli/serve_arguments.h"
 
@@ -16,7 +17,7 @@ namespace vestige::cli {
 
 struct Invocation {
   Surroundings& surroundings;
-  const std::function<int(const ServeArguments&)>& serve;
+  const ServerPrograms& programs;
   std::function<int()> action{};
 };
 
@@ -27,6 +28,7 @@ void declare_record(CLI::App& app, Invocation& invocation);
 void declare_history(CLI::App& app, Invocation& invocation);
 void declare_tail(CLI::App& app, Invocation& invocation);
 void declare_verify(CLI::App& app, Invocation& invocation);
+void declare_reindex(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);
 void declare_checkpoint(CLI::App& app, Invocation& invocation);
 void declare_export(CLI::App& app, Invocation& invocation);

@@ -1,6 +1,7 @@
 // Properties:
 // 1. A page that has a token is always among those that a filter names; one that has not, rarely.
 // 2. Header and facts come back as they were written, and no changed or cut byte of a header passes.
+// 3. A page that is filled again is as if it had been filled so, and the others are as before.
 #include "trail/format/sidecar_format.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +72,9 @@ TEST(SidecarFormat, HeaderAndFactsComeBackAndDamageDoesNotPass) {
     ASSERT_FALSE(decode_sidecar_facts(bytes));
 
     SidecarHeader header{.first = random() % 1'000, .end = 1'000 + random() % 1'000, .facts_bytes = random()};
-    for (auto& byte : header.wrapped_key) byte = static_cast<std::uint8_t>(random());
+    header.kind = sidecar_kinds[random() % 2];
+    if (header.kind == SidecarKind::clear)
+      for (auto& byte : header.wrapped_key) byte = static_cast<std::uint8_t>(random());
     const auto block = encode_sidecar_header(header);
     ASSERT_EQ(block.size(), sidecar_header_bytes);
     const auto read = decode_sidecar_header(block);
@@ -80,6 +83,36 @@ TEST(SidecarFormat, HeaderAndFactsComeBackAndDamageDoesNotPass) {
     auto changed = block;
     changed[random() % changed.size()] ^= static_cast<std::uint8_t>(1 << random() % 8);
     EXPECT_FALSE(decode_sidecar_header(changed));
+  }
+}
+
+TEST(SidecarFormat, APersonalOneHasNoKeyInItsHeader) {
+  SidecarHeader header{.kind = SidecarKind::sealed, .first = 1, .end = 2};
+  EXPECT_EQ(text(encode_sidecar_header(header)).substr(0, 8), "VSTGPER1");
+  ASSERT_TRUE(decode_sidecar_header(encode_sidecar_header(header)));
+  header.wrapped_key[7] = 1;
+  EXPECT_FALSE(decode_sidecar_header(encode_sidecar_header(header)));
+}
+
+TEST(SidecarFormat, APageThatIsFilledAgainIsAsIfItHadBeenFilledSo) {
+  std::mt19937_64 random(seed());
+  for (std::size_t round = 0; round < scaled(60); ++round) {
+    const auto pages = static_cast<std::uint32_t>(1 + random() % 40);
+    std::vector<std::vector<std::uint64_t>> tokens(pages);
+    for (auto& page : tokens) {
+      page.resize(random() % 60);
+      for (auto& token : page) token = random() | 1;
+    }
+    const SidecarGroup group{pages, static_cast<std::uint32_t>(1 + random() % 6)};
+    const auto filled = [&] {
+      return fill_buckets(group, std::vector<std::span<const std::uint64_t>>(tokens.begin(), tokens.end()));
+    };
+    auto buckets = filled();
+    const auto page = random() % pages;
+    tokens[page].resize(random() % 30);
+    for (auto& token : tokens[page]) token = random() | 1;
+    refill_page(group, page, tokens[page], buckets);
+    ASSERT_EQ(buckets, filled());
   }
 }
 

@@ -10,6 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView bytes(data, size);
   if (const auto facts = trail::decode_sidecar_facts(bytes))
     CHECK(trail::encode_sidecar_facts(*facts) == Bytes(bytes.begin(), bytes.end()));
-  [[maybe_unused]] const auto header = trail::decode_sidecar_header(bytes);
+  if (const auto header = trail::decode_sidecar_header(bytes))
+    CHECK(trail::encode_sidecar_header(*header) == Bytes(bytes.begin(), bytes.end()));
   return 0;
 }
