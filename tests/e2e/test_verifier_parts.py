@@ -304,7 +304,7 @@ def decoders(written):
     yield lambda data: entry.Blob(data, "x"), records[0].blobs[0]
     yield read_entry, records[2].data
     yield lambda data: entry.section_root(canonical.parse(data), bytes(16), "x"), b'[["/a",1],["/b",{}],["mac","AA=="]]'
-    yield lambda data: vault.read_top_payload(vault.Top(b"", 9), reader.Reader(data)), written.top_payload
+    yield lambda data: vault.read_top_payload(vault.Top(b"", 9), reader.Reader(data), 2), written.top_payload
     yield lambda data: vault.Slot(reader.Reader(data)), bytes(127) + b"\1"
     yield lambda data: wal.Header(data[:480] + reader.sha256(data[:480]), 7, written.data_id), written.files[f"wal/{7:016x}.wal"][:512]
     yield read_proof, b"c2sp.org/tlog-proof@v1\nindex 1\n" + written.files["streams/default/audit/checkpoint"]

@@ -321,10 +321,12 @@ class Writer:
         mac = hmac.digest(hkdf(self.purpose, b"", b"vestige erasure journal v1"), vault_id + sha(head) + record, "sha256")
         digest = sha(sha(head), record, mac)
         self.files["vault/erased"] = head + sha(head) + record + mac + digest
-        payload = (self.wrap + self.purpose + self.hash_secret + struct.pack("<Q", 1) + digest + struct.pack("<II", 1, 1)
-                   + struct.pack("<BH", CLASS, MONTH) + self.retention + struct.pack("<IQH", 0, 3, len(slots)) + page_key)
+        payload = (self.wrap + self.purpose + self.hash_secret + struct.pack("<Q", 1) + digest
+                   + struct.pack("<IIII", 1, 1, 1, 0)
+                   + struct.pack("<BH", CLASS, MONTH) + self.retention + struct.pack("<IQH", 0, 3, len(slots)) + page_key
+                   + bytes(range(16)) + bytes(range(32)) + struct.pack("<Q", 1))
         self.top_payload = payload
-        head = b"VSTGVTOP" + struct.pack("<I4xQ", 1, 4) + vault_id + salt + struct.pack("<I4x", len(payload) + 16)
+        head = b"VSTGVTOP" + struct.pack("<I4xQ", 2, 4) + vault_id + salt + struct.pack("<I4x", len(payload) + 16)
         body = head + gcm(hkdf(self.root_key, vault_id + salt, b"vestige vault top v1"), bytes(12), head, payload)
         self.files["vault/top"] = body + sha(body)
         self.files["vault/root.key"] = text64(self.root_key).encode() + b"\n"
