@@ -30,18 +30,38 @@ class MemoryFilter final : public TokenFilter {
   bool may_have(std::span<const Token> any_of, const PageFacts& facts) const {
     if (side_ == Side::sealed && !facts.sealed) return true;
     const auto& set = side_ == Side::clear ? facts.clear : *facts.sealed;
-    return !set.filtered || std::ranges::any_of(any_of, [&](Token token) {
-      return std::ranges::find(set.tokens, token) != set.tokens.end();
-    });
+    return !set.filtered || std::ranges::any_of(any_of, [&](Token token) { return set.has(token); });
   }
 
   const FactsOfPages pages_;
   const Side side_;
 };
 
+static_assert(page_tokens_max <= UINT16_MAX, "TokenSet::ends count in 16 bits");
+
+std::size_t first_byte(Token token) { return token >> 56; }
+
+void sort_by_first_byte(std::span<const Token> tokens, TokenSet& set) {
+  for (const auto token : tokens) ++set.ends[first_byte(token)];
+  std::array<std::uint16_t, 256> next{};
+  for (std::size_t i = 1; i < next.size(); ++i) {
+    next[i] = set.ends[i - 1];
+    set.ends[i] = static_cast<std::uint16_t>(set.ends[i] + set.ends[i - 1]);
+  }
+  set.tokens.resize(tokens.size());
+  for (const auto token : tokens) set.tokens[next[first_byte(token)]++] = token;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------- gathering
+
+bool TokenSet::has(Token token) const {
+  const auto first = first_byte(token);
+  const auto begin = tokens.begin() + (first == 0 ? 0 : ends[first - 1]);
+  const auto end = tokens.begin() + ends[first];
+  return std::find(begin, end, token) != end;
+}
 
 TokenSetBuilder::TokenSetBuilder() : table_(table_places) {}
 
@@ -66,8 +86,8 @@ void TokenSetBuilder::add(std::span<const Token> tokens) {
 }
 
 TokenSet TokenSetBuilder::take() {
-  TokenSet set{.tokens = {}, .filtered = !overfull_};
-  if (!overfull_) set.tokens = seen_;
+  TokenSet set{.tokens = {}, .ends = {}, .filtered = !overfull_};
+  if (!overfull_) sort_by_first_byte(seen_, set);
   for (const auto place : occupied_) table_[place] = 0;
   occupied_.clear();
   seen_.clear();

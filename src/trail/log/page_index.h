@@ -4,6 +4,7 @@
 // docs/formats/sidecar.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,8 +34,12 @@ class Tokeniser {
 
 // Of one page, each token once.
 struct TokenSet {
-  std::vector<Token> tokens;
+  std::vector<Token> tokens;              // by their first byte, in no order beyond it
+  std::array<std::uint16_t, 256> ends{};  // where the tokens of each first byte end
   bool filtered = true;  // false: too many tokens were there, `tokens` is empty and says nothing
+
+  // A segment under construction has thousands of sets, and each look-up asks them all.
+  bool has(Token token) const;
 };
 
 struct PageFacts {

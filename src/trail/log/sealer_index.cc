@@ -25,9 +25,7 @@ std::shared_ptr<const PageFacts> with_sealed(const PageFacts& page, std::optiona
 }
 
 bool has_one_of(const TokenSet& set, std::span<const Token> tokens) {
-  return !set.filtered || std::ranges::any_of(tokens, [&](Token token) {
-    return std::ranges::find(set.tokens, token) != set.tokens.end();
-  });
+  return !set.filtered || std::ranges::any_of(tokens, [&](Token token) { return set.has(token); });
 }
 
 }  // namespace
