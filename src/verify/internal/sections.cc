@@ -85,7 +85,7 @@ std::optional<std::string> SectionChecker::check_one(const seal::Reference& refe
   const auto opened = seal::open_section(blob, reference, owners_, *retention, {stream_, entry});
   if (!opened) return opened.error().message;
   ++tally_.counts.matches;
-  if (tokens_ != nullptr) seal::add_pair_tokens(*opened, *tokens_);
+  if (tokens_ != nullptr) seal::add_pair_tokens(opened->pairs, *tokens_);
   return std::nullopt;
 }
 
