@@ -145,7 +145,7 @@ std::string normal_form(const Search& search) {
 }
 
 SearchedSpan searched_span(const Search& search) {
-  const auto rows = row_test(search.where);
+  const auto rows = row_test(search.where, false);
   SearchedSpan span;
   // Past the last moment that can be written down there is no end.
   if (rows.time_from >= time_min.value && rows.time_from <= time_max.value)

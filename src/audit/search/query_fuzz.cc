@@ -30,7 +30,7 @@ void check_plan(const Condition& where, const json::Value& event) {
   std::vector<trail::Token> tokens;
   tokeniser.describe(entry, tokens);
   std::vector<trail::RowTest::Tokens> needed;
-  add_tokens(where, needed);
+  add_tokens(where, needed, true);
   for (const auto& wanted : needed)
     CHECK(std::ranges::any_of(
         wanted.any_of, [&](trail::Token token) { return std::ranges::find(tokens, token) != tokens.end(); }));
