@@ -15,6 +15,8 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("GET", "/api/records/ticket/T-1"): "read", ("GET", "/api/entities/CONTACT/c-1/history"): "read",
          ("GET", "/api/entities/CONTACT/c-1/state"): "read", ("GET", "/api/entities/CONTACT/c-1/diff"): "read",
          ("GET", "/api/entities/CONTACT/c-1/blame"): "read", ("GET", "/api/subjects/c-1/timeline"): "read",
+         ("GET", "/api/export"): "read", ("POST", "/api/export"): "read",
+         ("POST", f"/api/events/{SOME_ID}/disclose"): "read",
          ("GET", "/api/cursors"): "read", ("GET", "/api/cursors/c"): "read", ("PUT", "/api/cursors/c"): "read",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin",
          ("POST", "/api/subjects/erase"): "admin", ("POST", "/api/subjects/reauthorise"): "admin",
