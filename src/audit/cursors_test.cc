@@ -65,7 +65,7 @@ TEST(Cursors, RefuseWhatMakesNoSense) {
   world.open();
   Cursors cursors(*world.log, world.stream());
   for (const std::string& name : {std::string(), std::string("a/b"), std::string("a b"),
-                                 std::string("\xc3\xa9"), std::string(cursor_name_bytes_max + 1, 'a')}) {
+                                  std::string("\xc3\xa9"), std::string(cursor_name_bytes_max + 1, 'a')}) {
     const auto refused = save(world, cursors, {name, 0});
     ASSERT_FALSE(refused) << name;
     EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
