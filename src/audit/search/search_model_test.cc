@@ -207,6 +207,7 @@ TEST(SearchModel, EverySearchOverRealRecordsAnswersAsTheNaiveModel) {
   for (const std::string name : {"cloudtrail-stratus.jsonl.zst", "gws-login.jsonl.zst", "k8s-falco.jsonl.zst",
                                  "o365-ual-part1.jsonl.zst", "saas-panther.jsonl.zst"}) {
     const auto bytes = vestige::testing::shared_bytes("audit/" + name);
+    // Real records are no part of the repository; shared_bytes() has named what is left out.
     if (!bytes) GTEST_SKIP() << "the test data is not there";
     std::istringstream lines(*bytes);
     std::string line;

@@ -14,6 +14,7 @@
 namespace vestige::verify {
 namespace {
 
+// As docs/formats/export.md has them, and not shared with who writes the file: a mistake there must not pass.
 constexpr std::string_view columns[] = {"index",
                                         "time",
                                         "receivedAt",
