@@ -1,0 +1,34 @@
+// Who calls, as decided at the edge; everything below is handed one and never asks again.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/strong.h"
+#include "base/uuid.h"
+
+namespace vestige::access {
+
+// How the caller proved who they are: `login_method` of access.session.
+enum class Method : std::uint8_t { password, mfa, sso, api_key, link };
+std::string_view name_of(Method method);
+
+enum class PrincipalKind : std::uint8_t {
+  account,   // a person of the organisation
+  service,   // a program with an API key
+  customer,  // a person whose data this is; sees their own only
+};
+
+struct Principal {
+  PrincipalKind kind = PrincipalKind::service;
+  Uuid id{};                        // of the account, key or customer session
+  std::string name;                 // for people who read the record
+  std::string tenant;
+  std::vector<std::string> roles;   // names in the policy; none: may do nothing
+  std::optional<std::string> subject{};  // customer: whose data is their own
+  Method method = Method::api_key;
+  std::optional<Uuid> session{};    // where there is one
+};
+
+}  // namespace vestige::access
