@@ -9,7 +9,7 @@ import sys
 import tree
 
 THIRD_PARTY = ("boost/", "simdjson", "openssl/", "zstd", "zlib.h", "CLI/", "spdlog/", "toml++/", "toml.hpp", "sqlite3.h",
-               "rapidcheck", "benchmark/", "date/", "maxminddb", "prometheus/")
+               "rapidcheck", "benchmark/", "date/", "maxminddb", "prometheus/", "soci/", "argon2")
 HEADERS_WITH_THIRD_PARTY = {pathlib.Path("src/platform/asio.h")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 EDGE = re.compile(r"^([a-z]+):(.*)$")
