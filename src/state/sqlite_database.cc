@@ -122,6 +122,7 @@ class SqliteDatabase final : public Database {
   Status prepare_writer(soci::session& writer) const;
   Status write_in(const Work& work) EXCLUDES(writer_mutex_);
   Status write_locked(const Work& work, Acts& acts) REQUIRES(writer_mutex_);
+  void end_writing(const Error& error) REQUIRES(writer_mutex_);
   Status read_in(const Work& work) EXCLUDES(readers_mutex_);
   Status settings(sqlite_api::sqlite3* connection, const char* sql) const;
   // Runs `call`, with SOCI's exceptions as errors; `code` gets SQLite's code of one.
@@ -250,11 +251,13 @@ Status SqliteDatabase::write_locked(const Work& work, Acts& acts) {
     acts = transaction.take_after_commit();
     return {};
   });
-  if (!written && ends_writing(code)) {
-    ended_ = written.error();
-    ended_->message += " Nothing more is written to it until the server is started again.";
-  }
+  if (!written && ends_writing(code)) end_writing(written.error());
   return written;
+}
+
+void SqliteDatabase::end_writing(const Error& error) {
+  ended_ = error;
+  ended_->message += " Nothing more is written to it until the server is started again.";
 }
 
 // One of the pool, for as long as it lives.
@@ -299,7 +302,9 @@ Status SqliteDatabase::purge() {
   const int code = sqlite_api::sqlite3_wal_checkpoint_v2(connection, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                                          nullptr, nullptr);
   if (code == SQLITE_OK) return {};
-  return std::unexpected(error_of(code, sqlite_api::sqlite3_errmsg(connection), options_.path));
+  auto error = error_of(code, sqlite_api::sqlite3_errmsg(connection), options_.path);
+  if (ends_writing(code)) end_writing(error);
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
