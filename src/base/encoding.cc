@@ -5,14 +5,17 @@ namespace {
 
 constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<std::int8_t, 256> make_reverse() {
+constexpr std::string_view url_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+constexpr std::array<std::int8_t, 256> make_reverse(std::string_view of) {
   std::array<std::int8_t, 256> table{};
   for (auto& cell : table) cell = -1;
-  for (std::size_t i = 0; i < alphabet.size(); ++i)
-    table[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::int8_t>(i);
+  for (std::size_t i = 0; i < of.size(); ++i)
+    table[static_cast<std::uint8_t>(of[i])] = static_cast<std::int8_t>(i);
   return table;
 }
-constexpr auto reverse_alphabet = make_reverse();
+constexpr auto reverse_alphabet = make_reverse(alphabet);
+constexpr auto reverse_url_alphabet = make_reverse(url_alphabet);
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -96,6 +99,34 @@ std::optional<Bytes> from_base64(std::string_view base64) {
     if (padding < 2) out.push_back(static_cast<std::uint8_t>(group >> 8));
     if (padding < 1) out.push_back(static_cast<std::uint8_t>(group));
   }
+  return out;
+}
+
+std::string to_base64url(ByteView bytes) {
+  auto out = to_base64(bytes);
+  while (out.ends_with('=')) out.pop_back();
+  for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  return out;
+}
+
+std::optional<Bytes> from_base64url(std::string_view base64url) {
+  if (base64url.size() % 4 == 1) return std::nullopt;
+  Bytes out;
+  out.reserve(base64url.size() / 4 * 3 + 2);
+  std::uint32_t pending = 0;  // bits read and not yet written
+  int pending_bits = 0;
+  for (const char c : base64url) {
+    const auto value = reverse_url_alphabet[static_cast<std::uint8_t>(c)];
+    if (value < 0) return std::nullopt;
+    pending = pending << 6 | static_cast<std::uint32_t>(value);
+    pending_bits += 6;
+    if (pending_bits < 8) continue;
+    pending_bits -= 8;
+    out.push_back(static_cast<std::uint8_t>(pending >> pending_bits));
+    pending &= (1U << pending_bits) - 1;
+  }
+  // The bits that the last character leaves unused must be zero.
+  if (pending != 0) return std::nullopt;
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Text forms of bytes: lowercase hex, and standard base64 with padding (RFC 4648 §4). Decoding is strict:
-// one spelling per value, so that no two texts stand for the same bytes.
+// Text forms of bytes: lowercase hex, standard base64 with padding (RFC 4648 §4), and base64url without
+// (§5). Decoding is strict: one spelling per value, so that no two texts stand for the same bytes.
 #pragma once
 
 #include <optional>
@@ -17,6 +17,8 @@ std::string to_base64(ByteView bytes);
 // Appends; `to` has room for 4 * ceil(size / 3) characters after the call.
 void append_base64(std::string& to, ByteView bytes);
 std::optional<Bytes> from_base64(std::string_view base64);
+std::string to_base64url(ByteView bytes);
+std::optional<Bytes> from_base64url(std::string_view base64url);
 
 template <std::size_t N>
 std::optional<std::array<std::uint8_t, N>> array_from_base64(std::string_view base64) {
