@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869).
+// SHA-256 and SHA-512 (FIPS 180-4), HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869).
 #pragma once
 
 #include <initializer_list>
@@ -11,6 +11,8 @@ namespace vestige::crypto {
 Hash sha256(ByteView bytes);
 // Of the pieces one after the other.
 Hash sha256(std::initializer_list<ByteView> pieces);
+// For what others hash with it; our own formats use SHA-256.
+std::array<std::uint8_t, 64> sha512(ByteView bytes);
 
 // A running digest. finish() may be called once; copy with clone() for a digest of a prefix.
 class Sha256 {
