@@ -7,6 +7,7 @@
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
 #include "cli/internal/local_file.h"
+#include "http/url.h"
 
 namespace vestige::cli {
 namespace {
@@ -175,18 +176,7 @@ Status parse_answer(const std::string& body, json::Document& document) {
                           parsed.error().message));
 }
 
-std::string encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain)
-      out += c;
-    else
-      out += fmt::format("%{:02X}", static_cast<std::uint8_t>(c));
-  }
-  return out;
-}
+std::string encoded(std::string_view text) { return http::percent_encode(text); }
 
 int report(Surroundings& surroundings, const Error& error) {
   surroundings.say(fmt::format("vestige: {}\n", error.message));

@@ -9,13 +9,14 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <boost/url/parse.hpp>
 #include <optional>
 #include <variant>
 
 #include "base/check.h"
 #include "http/internal/tls.h"
+#include "http/url.h"
 #include "platform/asio.h"
+#include "platform/clock.h"
 
 namespace vestige::http {
 namespace {
@@ -26,40 +27,18 @@ namespace protocol = boost::beast::http;
 using boost::system::error_code;
 using PlainStream = beast::tcp_stream;
 using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-using Fields = std::vector<std::pair<std::string, std::string>>;
 using Message = protocol::request<protocol::string_body>;
 using OnPiece = std::function<bool(std::string_view)>;
 
-struct Origin {
-  bool encrypted = false;
-  std::string host;  // without the brackets of IPv6
-  std::string port;
-  std::string authority;  // as the Host field has it
-  std::string prefix;     // of every path, without a slash at its end
-};
-
-Result<Origin> parse_origin(const std::string& url) {
-  const auto parsed = boost::urls::parse_uri(url);
-  const auto wrong = [&](std::string_view why) {
-    return fail(ErrorKind::invalid, fmt::format("\"{}\" is no server address: {}. Write http://host:port or "
-                                                "https://host:port.",
-                                                url, why));
-  };
-  if (!parsed) return wrong("it is not a URL");
-  if (parsed->scheme() != "http" && parsed->scheme() != "https")
-    return wrong("it starts with neither http:// nor https://");
-  if (parsed->host_address().empty()) return wrong("it names no host");
-  if (parsed->has_userinfo() || parsed->has_query() || parsed->has_fragment())
-    return wrong("it has more than a host, a port and a path");
-  if (parsed->has_port() && parsed->port_number() == 0) return wrong("its port is no number from 1 to 65535");
-  Origin origin;
-  origin.encrypted = parsed->scheme() == "https";
-  origin.host = parsed->host_address();
-  origin.port = parsed->port().empty() ? (origin.encrypted ? "443" : "80") : std::string(parsed->port());
-  origin.authority = parsed->encoded_host_and_port();
-  origin.prefix = parsed->encoded_path();
-  while (origin.prefix.ends_with('/')) origin.prefix.pop_back();
-  return origin;
+Result<Url> parse_origin(const std::string& text) {
+  constexpr std::string_view advice = " Write http://host:port or https://host:port.";
+  auto url = parse_url(text);
+  if (!url) return fail(ErrorKind::invalid, url.error().message + std::string(advice));
+  if (!url->query.empty() || text.ends_with('?'))
+    return fail(ErrorKind::invalid,
+                fmt::format("\"{}\" has more than a host, a port and a path.{}", text, advice));
+  while (url->path.ends_with('/')) url->path.pop_back();
+  return url;
 }
 
 ClientResponse head_of(const protocol::response_header<>& header) {
@@ -113,7 +92,8 @@ struct Client::State {
   Failure failed(std::string_view doing, error_code error, bool stale) const;
 
   ClientOptions options;
-  std::optional<Origin> origin;
+  std::optional<Url> origin;
+  std::optional<std::chrono::nanoseconds> deadline;  // of the exchange at hand, on the monotonic clock
   asio::io_context context{1};
   std::optional<asio::ssl::context> tls_context;
   std::unique_ptr<PlainStream> plain;
@@ -124,7 +104,12 @@ struct Client::State {
 template <typename Start>
 error_code Client::State::await(beast::tcp_stream& lowest, Start start) {
   error_code outcome;
-  lowest.expires_after(std::chrono::seconds(options.timeout_seconds));
+  std::chrono::nanoseconds patience = std::chrono::seconds(options.timeout_seconds);
+  if (deadline) {
+    patience = std::min(patience, *deadline - platform::system_clock().monotonic());
+    if (patience <= patience.zero()) return beast::error::timeout;
+  }
+  lowest.expires_after(patience);
   start([&outcome](error_code error, auto&&...) { outcome = error; });
   context.restart();
   context.run();
@@ -133,9 +118,10 @@ error_code Client::State::await(beast::tcp_stream& lowest, Start start) {
 }
 
 Client::State::Failure Client::State::failed(std::string_view doing, error_code error, bool stale) const {
-  const auto why = error == beast::error::timeout
-                       ? fmt::format("nothing moved for {} seconds", options.timeout_seconds)
-                       : error.message();
+  const bool late = deadline && platform::system_clock().monotonic() >= *deadline;
+  const auto why = error != beast::error::timeout ? error.message()
+                   : late ? fmt::format("it took longer than {} seconds", options.total_seconds)
+                          : fmt::format("nothing moved for {} seconds", options.timeout_seconds);
   return {.error = Error{.kind = ErrorKind::unavailable,
                          .message =
                              fmt::format("{} {} failed: {}. Check that the server runs and that the address "
@@ -211,7 +197,7 @@ Message Client::State::message(const std::string& method, const std::string& tar
   Message message;
   message.version(11);
   message.method_string(method);
-  message.target(origin->prefix + target);
+  message.target(origin->path + target);
   message.set(protocol::field::host, origin->authority);
   message.set(protocol::field::user_agent, "vestige");
   if (!options.bearer_token.empty())
@@ -298,6 +284,8 @@ Client::State::Attempt<ClientResponse> Client::State::attempt(Message& message, 
 }
 
 Result<ClientResponse> Client::State::exchange(Message message, const OnPiece* on_piece) {
+  if (options.total_seconds > 0)
+    deadline = platform::system_clock().monotonic() + std::chrono::seconds(options.total_seconds);
   const bool reused = connected();
   auto outcome = attempt(message, on_piece);
   if (!outcome && reused && outcome.error().stale) outcome = attempt(message, on_piece);

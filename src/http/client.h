@@ -1,4 +1,5 @@
-// A blocking HTTP/1.1 client for the command line: one connection, kept alive, http and https.
+// A blocking HTTP/1.1 client, for the command line and for worker threads that ask another server: one
+// connection, kept alive, http and https. A redirect is an answer like any other and is not followed.
 #pragma once
 
 #include <functional>
@@ -12,11 +13,14 @@
 
 namespace vestige::http {
 
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
 struct ClientOptions {
   std::string url;             // http://host:port or https://host:port, an optional path prefix
   std::string bearer_token{};  // sent as Authorization: Bearer where not empty
   std::string ca_file{};       // trust this PEM instead of the system's
   int timeout_seconds = 60;    // without progress
+  int total_seconds = 0;  // of one exchange, progress or not; 0: no limit. Looking up a name is not counted
   std::size_t body_bytes_max = 256 << 20;
 };
 
@@ -24,7 +28,7 @@ struct ClientResponse {
   unsigned status = 0;
   std::string content_type;
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  Fields headers;  // names in lower case
 };
 
 // Not thread-safe.
@@ -39,11 +43,10 @@ class Client {
   // once.
   Result<ClientResponse> send(const std::string& method, const std::string& target,
                               const std::string& body = {}, const std::string& content_type = {},
-                              const std::vector<std::pair<std::string, std::string>>& headers = {});
+                              const Fields& headers = {});
   // GETs an event stream and hands over each piece as it comes until `on_piece` returns false or the
   // server closes. A status other than 200 is returned with its body.
-  Result<ClientResponse> stream(const std::string& target,
-                                const std::vector<std::pair<std::string, std::string>>& headers,
+  Result<ClientResponse> stream(const std::string& target, const Fields& headers,
                                 const std::function<bool(std::string_view)>& on_piece);
   // The same for what is asked for with a POST.
   Result<ClientResponse> post_for_stream(const std::string& target, const std::string& body,

@@ -195,6 +195,26 @@ TEST(Client, GivesUpOnSilence) {
   running.held().take().respond(testing::text("late"));
 }
 
+TEST(Client, GivesUpOnAServerThatDrips) {
+  Running running;
+  Client client({.url = running.url(), .timeout_seconds = 20, .total_seconds = 1});
+  std::atomic<bool> over = false;
+  // A byte whenever the last one has left: there is progress all the time and no end.
+  std::thread dripping([&] {
+    const auto stream = running.held().take().stream();
+    while (!over && stream->open())
+      if (stream->unsent_bytes() == 0) stream->send("x");
+  });
+  const auto response = client.send("GET", "/held");
+  over = true;
+  dripping.join();
+  ASSERT_FALSE(response.has_value());
+  EXPECT_EQ(response.error().kind, ErrorKind::unavailable);
+  EXPECT_NE(response.error().message.find("longer than 1 seconds"), std::string::npos)
+      << response.error().message;
+  EXPECT_EQ(client.send("GET", "/hello")->body, "hello");
+}
+
 TEST(Client, SaysWhatIsWrong) {
   std::uint16_t port = 0;
   {
