@@ -23,6 +23,8 @@ missing_of() {
   local installed package
   installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package} ' "$@" 2>/dev/null || true)"
   for package in "$@"; do
+    # A newer Node.js than Debian's brings its own npm, and Debian's cannot be installed beside it.
+    [[ "$package" == npm ]] && command -v npm >/dev/null && continue
     [[ "$installed" == *" installed:$package "* ]] || printf '%s\n' "$package"
   done
 }
