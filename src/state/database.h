@@ -6,6 +6,7 @@
 // <soci/soci.h>, which stays out of headers). Thread-safe. Durable when write() returns success.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,8 +37,9 @@ struct Migration {
 
 struct DatabaseOptions {
   std::string path;         // of the file; its directory exists
-  std::size_t readers = 2;  // connections that only read
+  std::size_t readers = 2;  // connections that only read, 1 to limits::readers_max
   std::uint64_t bytes_max = limits::database_bytes_max;
+  std::chrono::milliseconds busy_wait = limits::busy_wait;
 };
 
 // What a unit of work speaks SQL through; lives as long as the work runs. SOCI's exceptions may leave the

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -208,6 +209,47 @@ TEST(Database, NothingDeletedIsLeftInAnyFileAfterAPurge) {
   ASSERT_TRUE(database->purge());
   EXPECT_FALSE(some_file_holds(database, "secret-"));
   EXPECT_TRUE(some_file_holds(database, "changed 2"));
+}
+
+TEST(Database, APurgeWaitsForReadsUnderWayAndForNoneAfterThem) {
+  TemporaryDatabase database(notes);
+  database.options.busy_wait = std::chrono::milliseconds{0};
+  ASSERT_TRUE(put(*database, 1, "one"));
+  std::atomic<bool> done = false;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i)
+    readers.emplace_back([&] {
+      while (!done) EXPECT_GE(count(*database), 1);
+    });
+  for (long long i = 2; i < 20; ++i) {
+    EXPECT_TRUE(put(*database, i, std::to_string(i)));
+    const auto purged = database->purge();
+    EXPECT_TRUE(purged) << purged.error().message;
+    EXPECT_EQ(std::filesystem::file_size(database.options.path + "-wal"), 0u);
+  }
+  done = true;
+  for (auto& reader : readers) reader.join();
+}
+
+TEST(Database, AnotherProgramThatHoldsItMakesItUnavailable) {
+  TemporaryDatabase database(notes);
+  database.options.busy_wait = std::chrono::milliseconds{1};
+  ASSERT_TRUE(put(*database, 1, "one"));
+  soci::session other(soci::sqlite3, database.options.path);
+  other << "BEGIN";
+  long long rows = 0;
+  other << "SELECT COUNT(*) FROM note", soci::into(rows);
+  EXPECT_TRUE(put(*database, 2, "two"));  // a reader holds up no writer
+  EXPECT_EQ(database->purge().error().kind, ErrorKind::unavailable);
+  other << "COMMIT";
+  EXPECT_TRUE(database->purge());
+  other << "BEGIN IMMEDIATE";
+  const auto held = put(*database, 3, "three");
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(count(*database), 2);
+  other << "ROLLBACK";
+  EXPECT_TRUE(put(*database, 3, "three"));
 }
 
 TEST(Database, NobodyElseMayReadItsFiles) {

@@ -13,8 +13,11 @@ inline constexpr std::uint64_t database_bytes_max = std::uint64_t{16} << 30;
 inline constexpr std::chrono::milliseconds busy_wait{5'000};
 inline constexpr std::size_t readers_max = 64;
 
-// An event that waits, as JSON; the trail's own limit for one.
-inline constexpr std::size_t event_bytes_max = 1'048'576;
+// The write-ahead log is cut to this when it is begun anew; it is longer while a reader keeps it from that.
+inline constexpr std::uint64_t log_bytes_kept = std::uint64_t{16} << 20;
+
+// An event that waits, as JSON: what the trail takes of one, less room for the id that it gets on the way.
+inline constexpr std::size_t event_bytes_max = 1'048'576 - 1'024;
 // Names of tenants and streams, in bytes.
 inline constexpr std::size_t name_bytes_max = 255;
 // Events of one stream that may wait. Past it the change that an event tells of is refused: what could not be

@@ -149,11 +149,13 @@ Result<std::vector<OutboxRow>> OutboxRows::remove(Table table, std::vector<Outbo
   return database_.write([&](Transaction& transaction) -> Result<std::vector<OutboxRow>> {
     auto& sql = transaction.sql();
     std::vector<OutboxRow> removed;
+    std::map<StreamName, long long> fewer;
     for (auto& row : rows) {
       if (!delete_row(sql, table, row.position)) continue;
-      if (table == Table::waiting) count(sql, row.event.tenant, row.event.stream, -1);
+      if (table == Table::waiting) --fewer[{row.event.tenant, row.event.stream}];
       removed.push_back(std::move(row));
     }
+    for (const auto& [stream, change] : fewer) count(sql, stream.tenant, stream.stream, change);
     return removed;
   });
 }

@@ -107,7 +107,7 @@ class SqliteDatabase final : public Database {
   explicit SqliteDatabase(DatabaseOptions options) : options_(std::move(options)) {}
 
   Status start() EXCLUDES(writer_mutex_, readers_mutex_);
-  Status purge() override EXCLUDES(writer_mutex_);
+  Status purge() override EXCLUDES(writer_mutex_, readers_mutex_);
 
  protected:
   Status run_in(Mode mode, const Work& work) override {
@@ -179,7 +179,7 @@ Result<Session> SqliteDatabase::connect() const {
   }));
   auto* const connection = connection_of(*session);
   sqlite_api::sqlite3_extended_result_codes(connection, 1);
-  sqlite_api::sqlite3_busy_timeout(connection, static_cast<int>(limits::busy_wait.count()));
+  sqlite_api::sqlite3_busy_timeout(connection, static_cast<int>(options_.busy_wait.count()));
   VESTIGE_CHECKED(settings(connection, connection_settings));
   return session;
 }
@@ -187,8 +187,9 @@ Result<Session> SqliteDatabase::connect() const {
 Status SqliteDatabase::prepare_writer(soci::session& writer) const {
   const auto pages_max = std::max<std::uint64_t>(options_.bytes_max / page_bytes, 1);
   VESTIGE_CHECKED(settings(connection_of(writer), fmt::format("PRAGMA page_size = {};"
-                                                              "PRAGMA max_page_count = {};",
-                                                              page_bytes, pages_max)
+                                                              "PRAGMA max_page_count = {};"
+                                                              "PRAGMA journal_size_limit = {};",
+                                                              page_bytes, pages_max, limits::log_bytes_kept)
                                                       .c_str()));
   int code = SQLITE_OK;
   return guarded(code, [&]() -> Status {
@@ -206,7 +207,10 @@ Status SqliteDatabase::prepare_writer(soci::session& writer) const {
 }
 
 Status SqliteDatabase::start() {
-  CHECK(options_.readers > 0 && options_.readers <= limits::readers_max);
+  if (options_.readers == 0 || options_.readers > limits::readers_max)
+    return std::unexpected(Error{.kind = ErrorKind::invalid,
+                                 .message = "The state database needs at least one connection that reads.",
+                                 .limit = fmt::format("readers_max {}", limits::readers_max)});
   if (options_.path.find('"') != std::string::npos)
     return fail(ErrorKind::invalid,
                 fmt::format("The path of the state database must not contain '\"': {}", options_.path));
@@ -296,8 +300,12 @@ Status SqliteDatabase::read_in(const Work& work) {
 }
 
 Status SqliteDatabase::purge() {
+  const OneAtATime one;
   Lock lock(writer_mutex_);
   if (ended_) return std::unexpected(*ended_);
+  // A read that begins now would keep the log from being emptied.
+  std::vector<std::unique_ptr<Reader>> all;
+  while (all.size() < options_.readers) all.push_back(std::make_unique<Reader>(*this));
   auto* const connection = connection_of(*writer_);
   const int code = sqlite_api::sqlite3_wal_checkpoint_v2(connection, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                                          nullptr, nullptr);
