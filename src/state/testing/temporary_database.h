@@ -46,7 +46,8 @@ class TemporaryDatabase {
   DatabaseOptions options;
 
  private:
-  // In memory where nothing else is asked for: a test opens many databases, and waits for each sync of a disk.
+  // In memory where nothing else is asked for: a test opens many databases, and waits for each sync of a
+  // disk.
   static std::filesystem::path place() {
     const bool in_memory = std::getenv("TMPDIR") == nullptr && std::filesystem::is_directory("/dev/shm");
     return in_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
