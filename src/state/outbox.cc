@@ -34,8 +34,12 @@ Result<Uuid> Outbox::add(Transaction& transaction, std::string_view tenant, std:
   const OutboxEvent added{make_uuid_v7(now, entropy_.bytes<16>()), std::string(tenant), std::string(stream),
                           std::move(event)};
   VESTIGE_CHECKED(rows_->add(transaction, added, now));
-  if (wake_) transaction.after_commit(wake_);
+  transaction.after_commit([this] { wake(); });
   return added.id;
+}
+
+void Outbox::wake() {
+  if (wake_ && !woken_.exchange(true)) wake_();
 }
 
 Result<std::uint64_t> Outbox::when_relayed(const Uuid& id, std::function<void(Status)> then) {
@@ -143,7 +147,7 @@ Result<std::vector<RefusedEvent>> Outbox::refused(std::optional<Uuid> after, std
 
 Status Outbox::offer_again(const Uuid& id) {
   VESTIGE_CHECKED(rows_->put_back(id));
-  if (wake_) wake_();
+  wake();
   return {};
 }
 

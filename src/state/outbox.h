@@ -4,6 +4,7 @@
 // doubles anything. docs/decisions/0081.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -63,7 +64,8 @@ class Outbox {
   Result<Uuid> add(Transaction& transaction, std::string_view tenant, std::string_view stream,
                    std::string event);
 
-  // Called on the thread that added, after a commit that brought events; set once, before the first add().
+  // Called on the thread that added, after a commit that brought events, and not again before the relay has
+  // run; set once, before the first add().
   void on_added(std::function<void()> wake) { wake_ = std::move(wake); }
 
   // Calls `then` once the event is in the trail, so that an act can wait for its intent to be on record; with
@@ -106,6 +108,7 @@ class Outbox {
     std::function<void(Status)> then;
   };
 
+  void wake();
   // Tells those whose event is relayed or set aside.
   Status settle() EXCLUDES(mutex_);
   Status settle(const std::vector<std::uint64_t>& waiters) EXCLUDES(mutex_);
@@ -116,6 +119,7 @@ class Outbox {
   platform::Entropy& entropy_;
   std::unique_ptr<OutboxRows> rows_;
   std::function<void()> wake_;
+  std::atomic<bool> woken_ = false;  // and the relay has not begun to run since
   Mutex mutex_;
   std::uint64_t last_waiter_ GUARDED_BY(mutex_) = 0;
   std::map<std::uint64_t, Waiter> waiters_ GUARDED_BY(mutex_);

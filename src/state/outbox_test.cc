@@ -74,6 +74,30 @@ TEST_F(OutboxTest, WhatIsTooLongOrHasNoNameIsRefused) {
   EXPECT_EQ(outbox.figures().value().waiting, 1u);
 }
 
+TEST_F(OutboxTest, WhereTooManyWaitTheChangeIsRefusedAndOtherStreamsAreNot) {
+  ASSERT_TRUE(add("acme", "audit", "{}"));
+  ASSERT_TRUE(database->write([](Transaction& transaction) -> Status {
+    const auto waiting = static_cast<long long>(limits::waiting_max);
+    transaction.sql() << "UPDATE outbox_streams SET waiting = :waiting", soci::use(waiting);
+    return {};
+  }));
+  const auto refused = add("acme", "audit", "{}");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::exhausted);
+  EXPECT_EQ(refused.error().limit, "waiting_max 1000000");
+  EXPECT_EQ(outbox.figures().value().waiting, limits::waiting_max);  // and it was not counted
+  EXPECT_TRUE(add("acme", "access", "{}"));
+}
+
+TEST_F(OutboxTest, SoManyMayWaitForTheirEventAndNoMore) {
+  const auto id = add("acme", "audit", "{}").value();
+  std::uint64_t last = 0;
+  for (std::size_t i = 0; i < limits::waiters_max; ++i) last = outbox.when_relayed(id, [](Status) {}).value();
+  EXPECT_EQ(outbox.when_relayed(id, [](Status) {}).error().kind, ErrorKind::exhausted);
+  outbox.forget(last);
+  EXPECT_TRUE(outbox.when_relayed(id, [](Status) {}));
+}
+
 TEST_F(OutboxTest, EvictedEventsAreGone) {
   std::vector<Uuid> of_thandi;
   for (int i = 0; i < 600; i += 100)

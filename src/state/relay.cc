@@ -17,6 +17,7 @@ Relay::~Relay() = default;
 // Round by round, a batch of each stream, so that a long queue of one does not keep the others.
 Result<Relay::Run> Relay::run_once() {
   Run run;
+  outbox_.woken_ = false;  // before it looks, so that what is added from now on wakes it again
   std::size_t batches = 0;
   for (bool moved = true; moved && !run.more;) {
     moved = false;

@@ -214,6 +214,45 @@ TEST_F(RelayTest, WhoWaitsIsToldWhenTheEventIsInTheTrailOrSetAside) {
   EXPECT_TRUE(told.at(held));
 }
 
+TEST_F(RelayTest, ItIsWokenOnceForAllThatIsAddedBeforeItRuns) {
+  Process process(database, entropy, trail.sink());
+  int woken = 0;
+  process.outbox.on_added([&] { ++woken; });
+  for (int i = 0; i < 3; ++i) process.add("acme", "a");
+  EXPECT_EQ(woken, 1);
+  ASSERT_TRUE(process.relay.run_once());
+  process.add("acme", "poison");
+  EXPECT_EQ(woken, 2);
+  ASSERT_TRUE(process.relay.run_once());
+  ASSERT_TRUE(process.outbox.offer_again(process.outbox.refused({}, 1).value().front().id));
+  EXPECT_EQ(woken, 3);
+}
+
+TEST_F(RelayTest, WhereTooManyAreSetAsideTheirStreamWaits) {
+  Process process(database, entropy, trail.sink());
+  ASSERT_TRUE(process.database.write([](Transaction& transaction) -> Status {
+    const auto rows = static_cast<long long>(limits::refused_max);
+    transaction.sql()
+        << "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows) "
+           "INSERT INTO outbox_refused SELECT -i, CAST(i AS TEXT), 'a', 'b', 0, 0, '', '' FROM n",
+        soci::use(rows);
+    return {};
+  }));
+  process.add("acme", "poison");
+  process.add("acme", "after it");
+  process.add("other", "free");
+  EXPECT_EQ(process.relay.run_once().value().set_aside, 0u);
+  EXPECT_EQ(trail.of("other"), std::vector<std::string>{"free"});
+  EXPECT_EQ(process.outbox.figures().value().waiting, 2u);
+  ASSERT_TRUE(process.database.write([](Transaction& transaction) -> Status {
+    transaction.sql() << "DELETE FROM outbox_refused WHERE position = -1";
+    return {};
+  }));
+  database.clock.advance(milliseconds{60'000});
+  EXPECT_EQ(process.relay.run_once().value().set_aside, 1u);
+  EXPECT_EQ(trail.of("acme"), std::vector<std::string>{"after it"});
+}
+
 TEST_F(RelayTest, AnActWaitsForItsIntentBesideTheRelay) {
   Process process(database, entropy, trail.sink());
   const auto id = process.add("acme", "intent");
