@@ -40,6 +40,7 @@ struct DatabaseOptions {
   std::size_t readers = 2;  // connections that only read, 1 to limits::readers_max
   std::uint64_t bytes_max = limits::database_bytes_max;
   std::chrono::milliseconds busy_wait = limits::busy_wait;
+  std::uint64_t purge_in_memory_bytes_max = limits::purge_in_memory_bytes_max;
 };
 
 // What a unit of work speaks SQL through; lives as long as the work runs. SOCI's exceptions may leave the
@@ -90,9 +91,11 @@ class Database {
     return run(Mode::read, std::forward<Work>(work));
   }
 
-  // Deleted rows are overwritten at once in the pages that they stood in; older copies of those pages wait in
-  // the write-ahead log. After success there are none: nothing that was deleted before is left in any file.
-  // unavailable where a reader still needs them; call again.
+  // Deleted rows are overwritten at once where they stood; older copies of their pages wait in the
+  // write-ahead log, and copies of rows that were moved between pages may be left. After success there are
+  // none: nothing that was deleted before is left in any file. Rewrites the whole database, and lets nobody
+  // read or write meanwhile: for erasures. unavailable where there is no room for a second copy, or another
+  // program reads for too long.
   virtual Status purge() = 0;
 
  protected:

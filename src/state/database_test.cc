@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "base/testing/shared_data.h"
@@ -209,6 +210,46 @@ TEST(Database, NothingDeletedIsLeftInAnyFileAfterAPurge) {
   ASSERT_TRUE(database->purge());
   EXPECT_FALSE(some_file_holds(database, "secret-"));
   EXPECT_TRUE(some_file_holds(database, "changed 2"));
+}
+
+// Rows of all sizes that come and go move others between pages, and leave copies of them there.
+TEST(Database, NoCopyOfARowThatWasMovedIsLeftEither) {
+  for (std::size_t round = 0; round < scaled(3); ++round) {
+    TemporaryDatabase database(notes);
+    if (round % 2 == 1) database.options.purge_in_memory_bytes_max = 0;
+    std::mt19937_64 random(vestige::testing::seed() + round);
+    std::vector<std::pair<long long, std::string>> live;
+    std::vector<std::string> gone;
+    for (int step = 0; step < 60; ++step) {
+      ASSERT_TRUE(database->write([&](Transaction& transaction) -> Status {
+        for (int i = 0; i < 60; ++i) {
+          if (live.empty() || random() % 100 < (step < 30 ? 70u : 30u)) {
+            const long long id = static_cast<long long>(random() >> 1);
+            const auto mark = "m" + std::to_string(random()) + "k";
+            const auto text = mark + std::string(random() % (random() % 8 == 0 ? 6'000 : 300), 'x');
+            transaction.sql() << "INSERT INTO note (id, text) VALUES (:id, :text)", soci::use(id),
+                soci::use(text);
+            live.emplace_back(id, mark);
+          } else {
+            std::swap(live[random() % live.size()], live.back());
+            const auto [id, mark] = live.back();
+            const long long named = id;
+            transaction.sql() << "DELETE FROM note WHERE id = :id", soci::use(named);
+            gone.push_back(mark);
+            live.pop_back();
+          }
+        }
+        return {};
+      }));
+    }
+    ASSERT_TRUE(database->purge());
+    std::string all;
+    for (const auto& file : std::filesystem::directory_iterator(database.folder()))
+      all += bytes_of(file.path());
+    for (const auto& mark : gone) ASSERT_EQ(all.find(mark), std::string::npos) << "round " << round;
+    for (const auto& [id, mark] : live) ASSERT_NE(all.find(mark), std::string::npos);
+    EXPECT_EQ(count(*database), static_cast<long long>(live.size()));
+  }
 }
 
 TEST(Database, APurgeWaitsForReadsUnderWayAndForNoneAfterThem) {

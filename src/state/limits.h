@@ -16,6 +16,9 @@ inline constexpr std::size_t readers_max = 64;
 // The write-ahead log is cut to this when it is begun anew; it is longer while a reader keeps it from that.
 inline constexpr std::uint64_t log_bytes_kept = std::uint64_t{16} << 20;
 
+// A database with more in it than this is purged by way of a temporary file, a smaller one in memory.
+inline constexpr std::uint64_t purge_in_memory_bytes_max = std::uint64_t{64} << 20;
+
 // An event that waits, as JSON: what the trail takes of one, less room for the id that it gets on the way.
 inline constexpr std::size_t event_bytes_max = 1'048'576 - 1'024;
 // Names of tenants and streams, in bytes.

@@ -122,6 +122,7 @@ class SqliteDatabase final : public Database {
   Status prepare_writer(soci::session& writer) const;
   Status write_in(const Work& work) EXCLUDES(writer_mutex_);
   Status write_locked(const Work& work, Acts& acts) REQUIRES(writer_mutex_);
+  Status rewrite(soci::session& writer) REQUIRES(writer_mutex_);
   void end_writing(const Error& error) REQUIRES(writer_mutex_);
   Status read_in(const Work& work) EXCLUDES(readers_mutex_);
   Status settings(sqlite_api::sqlite3* connection, const char* sql) const;
@@ -299,6 +300,25 @@ Status SqliteDatabase::read_in(const Work& work) {
   });
 }
 
+// secure_delete alone is not enough: where SQLite spreads the rows of a page over its neighbours, copies of
+// rows that have moved stay in the gap between the others, and deleting such a row later does not reach them.
+Status SqliteDatabase::rewrite(soci::session& writer) {
+  int code = SQLITE_OK;
+  auto rewritten = guarded(code, [&]() -> Status {
+    long long pages = 0;
+    long long unused = 0;
+    writer << "PRAGMA page_count", soci::into(pages);
+    writer << "PRAGMA freelist_count", soci::into(unused);
+    const auto bytes = static_cast<std::uint64_t>(pages - unused) * page_bytes;
+    if (bytes > options_.purge_in_memory_bytes_max) writer << "PRAGMA temp_store = FILE";
+    writer << "VACUUM";
+    return {};
+  });
+  VESTIGE_CHECKED(settings(connection_of(writer), "PRAGMA temp_store = MEMORY"));
+  if (!rewritten && ends_writing(code)) end_writing(rewritten.error());
+  return rewritten;
+}
+
 Status SqliteDatabase::purge() {
   const OneAtATime one;
   Lock lock(writer_mutex_);
@@ -306,6 +326,7 @@ Status SqliteDatabase::purge() {
   // A read that begins now would keep the log from being emptied.
   std::vector<std::unique_ptr<Reader>> all;
   while (all.size() < options_.readers) all.push_back(std::make_unique<Reader>(*this));
+  if (auto rewritten = rewrite(*writer_); !rewritten) return rewritten;
   auto* const connection = connection_of(*writer_);
   const int code = sqlite_api::sqlite3_wal_checkpoint_v2(connection, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                                          nullptr, nullptr);
