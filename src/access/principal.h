@@ -22,13 +22,13 @@ enum class PrincipalKind : std::uint8_t {
 
 struct Principal {
   PrincipalKind kind = PrincipalKind::service;
-  Uuid id{};                        // of the account, key or customer session
-  std::string name;                 // for people who read the record
+  Uuid id{};         // of the account, key or customer session
+  std::string name;  // for people who read the record
   std::string tenant;
-  std::vector<std::string> roles;   // names in the policy; none: may do nothing
+  std::vector<std::string> roles;        // names in the policy; none: may do nothing
   std::optional<std::string> subject{};  // customer: whose data is their own
   Method method = Method::api_key;
-  std::optional<Uuid> session{};    // where there is one
+  std::optional<Uuid> session{};  // where there is one
 };
 
 }  // namespace vestige::access
