@@ -1,0 +1,32 @@
+// The table access_sessions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/strong.h"
+#include "state/database.h"
+
+namespace vestige::access::store {
+
+struct SessionRow {
+  std::string id, digest, tenant, kind, owner, roles, method;
+  bool restricted = false;
+  UnixMs created{}, seen{};
+  std::string sealed_person;
+};
+
+std::vector<SessionRow> all_sessions(state::Transaction& transaction);
+void insert_session(state::Transaction& transaction, const SessionRow& row);
+void renew_session(state::Transaction& transaction, const std::string& id, const std::string& digest,
+                   const std::string& roles, bool restricted);
+void delete_session(state::Transaction& transaction, const std::string& id);
+void set_seen(state::Transaction& transaction, const std::string& id, UnixMs seen);
+
+// The table access_used_links: customers' links that are good once and were used.
+bool use_link(state::Transaction& transaction, const std::string& digest,
+              UnixMs expires);  // false: it was used
+std::size_t count_used_links(state::Transaction& transaction);
+void drop_expired_links(state::Transaction& transaction, UnixMs before);
+
+}  // namespace vestige::access::store

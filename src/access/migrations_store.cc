@@ -1,0 +1,98 @@
+#include "access/migrations.h"
+
+namespace vestige::access {
+namespace {
+
+// Times are milliseconds since 1970. Columns named sealed_* are encrypted (state/fields.h), bound to the
+// row's id; columns named *_index are blind indexes, '' where there is nothing. Digests are lower-case hex.
+constexpr std::string_view accounts = R"sql(
+CREATE TABLE access_accounts (
+  id VARCHAR(36) PRIMARY KEY,
+  tenant VARCHAR(255) NOT NULL,
+  login_name VARCHAR(128) NOT NULL,
+  display_name VARCHAR(256) NOT NULL,
+  sealed_email TEXT NOT NULL,
+  email_index VARCHAR(64) NOT NULL,
+  sealed_phone TEXT NOT NULL,
+  phone_index VARCHAR(64) NOT NULL,
+  roles TEXT NOT NULL,
+  state VARCHAR(8) NOT NULL,
+  created BIGINT NOT NULL,
+  sealed_password TEXT NOT NULL,
+  must_change_password INTEGER NOT NULL,
+  sealed_totp TEXT NOT NULL,
+  sealed_totp_offered TEXT NOT NULL,
+  totp_step BIGINT NOT NULL,
+  locked_until BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX access_accounts_by_name ON access_accounts (tenant, login_name);
+CREATE UNIQUE INDEX access_accounts_by_email ON access_accounts (tenant, email_index) WHERE email_index <> '';
+CREATE TABLE access_recovery_codes (
+  account VARCHAR(36) NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  PRIMARY KEY (account, digest)
+);
+CREATE TABLE access_known_addresses (
+  account VARCHAR(36) NOT NULL,
+  address_index VARCHAR(64) NOT NULL,
+  seen BIGINT NOT NULL,
+  PRIMARY KEY (account, address_index)
+);
+CREATE TABLE access_one_time_links (
+  digest VARCHAR(64) PRIMARY KEY,
+  purpose VARCHAR(32) NOT NULL,
+  tenant VARCHAR(255) NOT NULL,
+  account VARCHAR(36) NOT NULL,
+  expires BIGINT NOT NULL
+);
+)sql";
+
+constexpr std::string_view sessions = R"sql(
+CREATE TABLE access_sessions (
+  id VARCHAR(36) PRIMARY KEY,
+  digest VARCHAR(64) NOT NULL,
+  tenant VARCHAR(255) NOT NULL,
+  kind VARCHAR(8) NOT NULL,
+  owner VARCHAR(64) NOT NULL,
+  roles TEXT NOT NULL,
+  method VARCHAR(8) NOT NULL,
+  restricted INTEGER NOT NULL,
+  created BIGINT NOT NULL,
+  seen BIGINT NOT NULL,
+  sealed_person TEXT NOT NULL
+);
+CREATE UNIQUE INDEX access_sessions_by_digest ON access_sessions (digest);
+CREATE TABLE access_used_links (
+  digest VARCHAR(64) PRIMARY KEY,
+  expires BIGINT NOT NULL
+);
+)sql";
+
+constexpr std::string_view keys = R"sql(
+CREATE TABLE access_api_keys (
+  id VARCHAR(36) PRIMARY KEY,
+  tenant VARCHAR(255) NOT NULL,
+  name VARCHAR(256) NOT NULL,
+  service VARCHAR(256) NOT NULL,
+  scopes VARCHAR(32) NOT NULL,
+  role VARCHAR(64) NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  created BIGINT NOT NULL,
+  expires BIGINT NOT NULL,
+  ranges TEXT NOT NULL,
+  used BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX access_api_keys_by_digest ON access_api_keys (digest);
+)sql";
+
+constexpr state::Migration all[] = {
+    {.module = "access", .number = 1, .sql = accounts},
+    {.module = "access", .number = 2, .sql = sessions},
+    {.module = "access", .number = 3, .sql = keys},
+};
+
+}  // namespace
+
+std::span<const state::Migration> migrations() { return all; }
+
+}  // namespace vestige::access

@@ -1,0 +1,82 @@
+#include "access/internal/sessions_store.h"
+
+#include <soci/soci.h>
+
+namespace vestige::access::store {
+
+using soci::into;
+using soci::use;
+
+std::vector<SessionRow> all_sessions(state::Transaction& transaction) {
+  std::vector<SessionRow> rows;
+  SessionRow row;
+  int restricted = 0;
+  long long created = 0, seen = 0;
+  soci::statement statement =
+      (transaction.sql().prepare
+           << "SELECT id, digest, tenant, kind, owner, roles, method, restricted, created, "
+              "seen, sealed_person FROM access_sessions ORDER BY created, id",
+       into(row.id), into(row.digest), into(row.tenant), into(row.kind), into(row.owner), into(row.roles),
+       into(row.method), into(restricted), into(created), into(seen), into(row.sealed_person));
+  statement.execute();
+  while (statement.fetch()) {
+    row.restricted = restricted != 0;
+    row.created = UnixMs{created};
+    row.seen = UnixMs{seen};
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+void insert_session(state::Transaction& transaction, const SessionRow& row) {
+  const int restricted = row.restricted ? 1 : 0;
+  const long long created = row.created.value, seen = row.seen.value;
+  transaction.sql()
+      << "INSERT INTO access_sessions (id, digest, tenant, kind, owner, roles, method, restricted, "
+         "created, seen, sealed_person) VALUES (:id, :digest, :tenant, :kind, :owner, :roles, :method, "
+         ":restricted, :created, :seen, :person)",
+      use(row.id), use(row.digest), use(row.tenant), use(row.kind), use(row.owner), use(row.roles),
+      use(row.method), use(restricted), use(created), use(seen), use(row.sealed_person);
+}
+
+void renew_session(state::Transaction& transaction, const std::string& id, const std::string& digest,
+                   const std::string& roles, bool restricted) {
+  const int value = restricted ? 1 : 0;
+  transaction.sql()
+      << "UPDATE access_sessions SET digest = :digest, roles = :roles, restricted = :restricted WHERE id "
+         "= :id",
+      use(digest), use(roles), use(value), use(id);
+}
+
+void delete_session(state::Transaction& transaction, const std::string& id) {
+  transaction.sql() << "DELETE FROM access_sessions WHERE id = :id", use(id);
+}
+
+void set_seen(state::Transaction& transaction, const std::string& id, UnixMs seen) {
+  const long long value = seen.value;
+  transaction.sql() << "UPDATE access_sessions SET seen = :seen WHERE id = :id", use(value), use(id);
+}
+
+bool use_link(state::Transaction& transaction, const std::string& digest, UnixMs expires) {
+  int used = 0;
+  transaction.sql() << "SELECT COUNT(*) FROM access_used_links WHERE digest = :digest", use(digest),
+      into(used);
+  if (used != 0) return false;
+  const long long value = expires.value;
+  transaction.sql() << "INSERT INTO access_used_links (digest, expires) VALUES (:digest, :expires)",
+      use(digest), use(value);
+  return true;
+}
+
+std::size_t count_used_links(state::Transaction& transaction) {
+  int count = 0;
+  transaction.sql() << "SELECT COUNT(*) FROM access_used_links", into(count);
+  return static_cast<std::size_t>(count);
+}
+
+void drop_expired_links(state::Transaction& transaction, UnixMs before) {
+  const long long value = before.value;
+  transaction.sql() << "DELETE FROM access_used_links WHERE expires <= :before", use(value);
+}
+
+}  // namespace vestige::access::store
