@@ -1,0 +1,20 @@
+// From a completed login at an OpenID provider (oidc/login.h) to a session here.
+#pragma once
+
+#include "access/client.h"
+#include "access/oidc/identity.h"
+#include "access/sessions.h"
+#include "base/uuid.h"
+
+namespace vestige::access {
+
+// Of a person of the organisation, who is issuer and subject and nothing else (docs/decisions/0089): the same
+// for ever, and no account's here.
+Uuid account_of(const oidc::SignedIn& person);
+
+// Signs in whom the provider vouched for, with the roles or as the customer that the configuration makes of
+// them.
+Result<Sessions::Opened> open_session_of(Sessions& sessions, const oidc::SignedIn& person,
+                                         const Client& client);
+
+}  // namespace vestige::access
