@@ -167,6 +167,34 @@ TEST(Sessions, TheSubjectIsNotReadableInTheDatabase) {
   }
 }
 
+TEST(Sessions, WhatWasAcknowledgedIsInTheFilesAtThatMoment) {
+  World world;
+  const auto revoked = must_open(world, account_session(1));
+  const auto renewed = must_open(world, account_session(2));
+  const auto kept = must_open(world, account_session(3));
+  const auto disabled = world.make_account("ada");
+  const auto of_disabled = world.must_log_in("ada");
+  ASSERT_TRUE(world.sessions->revoke(world.administrator(), World::here(), revoked.session.id));
+  const auto fresh = world.sessions->write([&](auto& transaction, auto& changes) {
+    return world.sessions->renew(transaction, changes, renewed.session.id, {"legal"}, false);
+  });
+  ASSERT_TRUE(fresh);
+  ASSERT_TRUE(world.accounts->disable(world.administrator(), World::here(), disabled.id));
+  // What a kill -9 leaves: the files as they are, with nothing closed.
+  World after(2);
+  after.database.close();
+  std::filesystem::copy(
+      world.database.folder(), after.database.folder(),
+      std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive);
+  after.clock().set(world.clock().now());
+  after.restart();
+  for (const auto& dead : {revoked.token, renewed.token, of_disabled.token})
+    EXPECT_FALSE(after.sessions->authenticate(dead));
+  EXPECT_TRUE(after.sessions->authenticate(fresh->token));
+  EXPECT_TRUE(after.sessions->authenticate(kept.token));
+  EXPECT_FALSE(after.log_in("ada", std::string(testing::good_password), World::here()));
+}
+
 TEST(Sessions, AClockThatIsSetBackKeepsNobodyIn) {
   World world;
   const auto opened = must_open(world, account_session(1));
