@@ -120,14 +120,14 @@ Result<store::AccountRow> Accounts::Impl::new_row(std::string_view tenant, const
         wanted.email->size() <= limits::email_bytes_max ? state::normal_email(*wanted.email) : std::nullopt;
     if (!email) return invalid_at("/email", "this is no email address");
     row.sealed_email = seal("email", row, *email);
-    row.email_index = parts.fields.blind_index("account.email", *email);
+    row.email_index = parts.fields.blind_index("account.email", row.tenant + "\n" + *email);
   }
   if (wanted.phone) {
     const auto phone = state::normal_phone(*wanted.phone);
     if (!phone)
       return invalid_at("/phone", "this is no telephone number with country code, such as +27821234567");
     row.sealed_phone = seal("phone", row, *phone);
-    row.phone_index = parts.fields.blind_index("account.phone", *phone);
+    row.phone_index = parts.fields.blind_index("account.phone", row.tenant + "\n" + *phone);
   }
   return row;
 }

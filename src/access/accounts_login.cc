@@ -40,9 +40,9 @@ std::string normal_recovery_code(std::string_view code) {
 
 }  // namespace
 
-std::string Accounts::Impl::address_index(const Client& client) const {
+std::string Accounts::Impl::address_index(const store::AccountRow& row, const Client& client) const {
   const auto network = client.address.value_or(Address{}).network();
-  return parts.fields.blind_index(address_purpose, to_hex(network.bytes));
+  return parts.fields.blind_index(address_purpose, row.id + "\n" + to_hex(network.bytes));
 }
 
 Result<Accounts::Impl::Attempt> Accounts::Impl::look_up(std::string_view tenant, std::string_view login_name,
@@ -58,7 +58,8 @@ Result<Accounts::Impl::Attempt> Accounts::Impl::look_up(std::string_view tenant,
     const auto since = now + -limits::known_address_kept.count();
     attempt.throttled.known_account = attempt.row.has_value();
     attempt.throttled.known_address =
-        attempt.row && store::is_known_address(transaction, attempt.row->id, address_index(client), since);
+        attempt.row &&
+        store::is_known_address(transaction, attempt.row->id, address_index(*attempt.row, client), since);
     return {};
   }));
   attempt.locked = throttle.locked(attempt.throttled);
@@ -102,7 +103,8 @@ std::unexpected<Error> Accounts::Impl::refuse(const Attempt& attempt, const Clie
   if (attempt.row) {
     refusal.target_id = refusal.subject = attempt.row->id;
   } else {
-    refusal.target_id = parts.fields.blind_index(unknown_name_purpose, attempt.throttled.login_name);
+    refusal.target_id = parts.fields.blind_index(
+        unknown_name_purpose, attempt.throttled.tenant + "\n" + attempt.throttled.login_name);
   }
   const auto told = parts.failures.tell(refusal, [&](state::Transaction& transaction) -> Status {
     if (whole_account)
@@ -166,8 +168,8 @@ Result<Login> Accounts::log_in(const LoginRequest& request, const Client& client
         }
         if (newer) row->sealed_password = impl.seal("password", *row, *newer);
         store::update_account(transaction, *row);
-        store::remember_address(transaction, row->id, impl.address_index(client), impl.parts.clock.now(),
-                                limits::known_addresses_max);
+        store::remember_address(transaction, row->id, impl.address_index(*row, client),
+                                impl.parts.clock.now(), limits::known_addresses_max);
         VESTIGE_TRY(const auto account, impl.account_of(*row));
         return impl.parts.sessions.start(transaction, changes,
                                          {.tenant = row->tenant,

@@ -113,6 +113,9 @@ UnixMs Sessions::Memory::end_of(const Session& session) const {
 Status Sessions::Memory::record(state::Transaction& transaction, std::string_view action,
                                 const Session& session, const Doer& by, const Client* client,
                                 std::vector<Detail> detail) {
+  // Where somebody else ends it, the record of the session still says whose it was.
+  if (const auto person = person_of(session); by.id != person)
+    detail.push_back({.name = "user_id", .value = person});
   const auto added = outbox.add(transaction, session.tenant, facts_stream,
                                 to_json({.kind = "access.session",
                                          .action = action,
@@ -219,6 +222,8 @@ Result<std::unique_ptr<Sessions>> Sessions::open(state::Database& database, stat
   Lock lock(memory.mutex);
   for (const auto& row : rows) {
     VESTIGE_TRY(auto stored, memory.read(row));
+    if (memory.index.find(stored.session.id) != nullptr || memory.index.find(stored.digest) != nullptr)
+      return corrupt("access_sessions", 0, fmt::format("the session {} is in the database twice", row.id));
     memory.index.insert(std::move(stored));
   }
   return sessions;
@@ -266,19 +271,20 @@ Result<Sessions::Opened> Sessions::start(state::Transaction& transaction, Change
   const auto digest = token_digest(token);
   const auto id = format_uuid(session.id);
   const bool customer = session.kind == PrincipalKind::customer;
-  store::insert_session(transaction,
-                        {.id = id,
-                         .digest = to_hex(digest),
-                         .tenant = session.tenant,
-                         .kind = customer ? "customer" : "account",
-                         .owner = customer ? memory.fields.blind_index(owner_purpose, *session.subject)
-                                           : format_uuid(session.account),
-                         .roles = joined(session.roles),
-                         .method = std::string(name_of(session.method)),
-                         .restricted = session.restricted,
-                         .created = now,
-                         .seen = now,
-                         .sealed_person = memory.fields.seal(sealed_as, id, person_bytes(session))});
+  store::insert_session(
+      transaction,
+      {.id = id,
+       .digest = to_hex(digest),
+       .tenant = session.tenant,
+       .kind = customer ? "customer" : "account",
+       .owner = customer ? memory.fields.blind_index(owner_purpose, session.tenant + "\n" + *session.subject)
+                         : format_uuid(session.account),
+       .roles = joined(session.roles),
+       .method = std::string(name_of(session.method)),
+       .restricted = session.restricted,
+       .created = now,
+       .seen = now,
+       .sealed_person = memory.fields.seal(sealed_as, id, person_bytes(session))});
   VESTIGE_CHECKED(memory.record(transaction, "LOGGED_IN", session, Doer::of(session.principal()), &client,
                                 {{.name = "login_method", .value = std::string(name_of(session.method))}}));
   changes.opened.push_back(

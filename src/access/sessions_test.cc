@@ -136,6 +136,7 @@ TEST(Sessions, EndsAreOnRecordOnce) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].source, format_uuid(by.id));
   EXPECT_EQ(events[0].text.find("Ada"), std::string::npos) << "a name that cannot be sealed here";
+  EXPECT_NE(events[0].text.find(R"("user_id":")" + format_uuid(make_uuid_v8({1}))), std::string::npos);
   EXPECT_EQ(*world.sessions->revoke_all(by, World::here(), make_uuid_v8({2})), 1u);
   EXPECT_FALSE(world.sessions->authenticate(three.token));
   EXPECT_EQ(world.events().size(), 1u);

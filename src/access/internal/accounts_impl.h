@@ -72,7 +72,7 @@ struct Accounts::Impl {
   // the transaction that it is for, and the row is written after.
   Result<bool> use_code(state::Transaction& transaction, store::AccountRow& row, std::string_view code,
                         const Client& client) const;
-  std::string address_index(const Client& client) const;
+  std::string address_index(const store::AccountRow& row, const Client& client) const;
 
   // --- oneself ---
   // The own account where the proof's password is right; its code is used by own_change().
