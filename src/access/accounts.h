@@ -113,9 +113,9 @@ class Accounts {
 
   // --- coming in ---
 
-  // denied, always with the same words, where name, password or code is wrong or the account is disabled or
-  // locked; unavailable where too many passwords are being checked. A login may fail for every reason in the
-  // same time.
+  // denied, always with the same words and after the same work, where name, password or code is wrong or the
+  // account is disabled or locked. unavailable where too many passwords are being checked, or the client's
+  // network failed too often.
   Result<Login> log_in(const LoginRequest& request, const Client& client);
   // Sets the password behind an invitation. denied where the link is none, was used or is too old.
   Status redeem_invitation(std::string_view tenant, std::string_view token, std::string_view password,

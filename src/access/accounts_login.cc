@@ -62,7 +62,13 @@ Result<Accounts::Impl::Attempt> Accounts::Impl::look_up(std::string_view tenant,
         store::is_known_address(transaction, attempt.row->id, address_index(*attempt.row, client), since);
     return {};
   }));
-  attempt.locked = throttle.locked(attempt.throttled);
+  const auto standing = throttle.standing(attempt.throttled);
+  if (standing == Throttle::Standing::address_locked) {
+    VESTIGE_CHECKED(parts.failures.tell(refusal_of(attempt, client, "address_locked")));
+    return fail(ErrorKind::unavailable,
+                "there were too many failed logins from this address; try again later");
+  }
+  attempt.locked = standing == Throttle::Standing::locked;
   if (attempt.row && !attempt.throttled.known_address) {
     // A lock that is longer than any is the work of a clock that was set back.
     const auto left = attempt.row->locked_until - now;
@@ -85,27 +91,29 @@ Result<std::optional<std::string>> Accounts::Impl::try_password(const Attempt& a
   return std::nullopt;
 }
 
+Refusal Accounts::Impl::refusal_of(const Attempt& attempt, const Client& client, std::string why) const {
+  Refusal refusal{.tenant = attempt.throttled.tenant,
+                  .why = std::move(why),
+                  .target_id = {},
+                  .target_type = attempt.row ? "ACCOUNT" : "LOGIN_NAME",
+                  .client = &client};
+  if (attempt.row)
+    refusal.target_id = refusal.subject = attempt.row->id;
+  else
+    refusal.target_id = parts.fields.blind_index(
+        unknown_name_purpose, attempt.throttled.tenant + "\n" + attempt.throttled.login_name);
+  return refusal;
+}
+
 std::unexpected<Error> Accounts::Impl::refuse(const Attempt& attempt, const Client& client,
                                               const std::string& why) {
   // What is tried while locked does not lock for longer, or an attacker could keep the owner out for ever.
   const auto locked = attempt.locked ? Throttle::Locked{} : throttle.count_failure(attempt.throttled);
   const bool whole_account = locked.account && attempt.row;
-  Refusal refusal{.tenant = attempt.throttled.tenant,
-                  .why = why,
-                  .target_id = {},
-                  .target_type = attempt.row ? "ACCOUNT" : "LOGIN_NAME",
-                  .client = &client,
-                  .response = response_to(locked),
-                  .severity = whole_account  ? "high"
-                              : locked.any() ? "medium"
-                                             : "low",
-                  .always = whole_account};
-  if (attempt.row) {
-    refusal.target_id = refusal.subject = attempt.row->id;
-  } else {
-    refusal.target_id = parts.fields.blind_index(
-        unknown_name_purpose, attempt.throttled.tenant + "\n" + attempt.throttled.login_name);
-  }
+  auto refusal = refusal_of(attempt, client, why);
+  refusal.response = response_to(locked);
+  refusal.severity = whole_account ? "high" : locked.any() ? "medium" : "low";
+  refusal.always = whole_account;
   const auto told = parts.failures.tell(refusal, [&](state::Transaction& transaction) -> Status {
     if (whole_account)
       store::set_locked_until(transaction, attempt.row->id, parts.clock.now() + locked.account->count());

@@ -191,7 +191,8 @@ class Life {
     locked_out += locked && right ? 1 : 0;
     if (locked || !right || !person->active) {
       ASSERT_FALSE(login) << name;
-      ASSERT_EQ(login.error().kind, ErrorKind::denied);
+      const bool told_so = model_.addresses.locked(address, ms());
+      ASSERT_EQ(login.error().kind, told_so ? ErrorKind::unavailable : ErrorKind::denied);
       if (!locked) failed(name, address);
       return expect_events(tell(), "a refused login");
     }

@@ -164,6 +164,24 @@ TEST(Accounts, ALockIsSilentAndForOneAddress) {
   EXPECT_TRUE(world.log_in("ada", std::string(good_password), attacker));
 }
 
+TEST(Accounts, ANetworkThatFailsTooOftenIsToldSoWhateverItTries) {
+  World world;
+  world.make_account("ada");
+  const auto attacker = World::from("2001:db8::1");
+  for (std::uint32_t i = 1; i <= limits::address_failures_max; ++i)
+    EXPECT_TRUE(is_denied(world.log_in("name" + std::to_string(i), "x", attacker)));
+  EXPECT_EQ(world.events().back().response, "The address is locked for 30 s.");
+  for (const auto* name : {"ada", "nobody"}) {
+    const auto login = world.log_in(name, std::string(good_password), World::from("2001:db8::2"));
+    ASSERT_FALSE(login);
+    EXPECT_EQ(login.error().kind, ErrorKind::unavailable);
+    EXPECT_EQ(world.events()[0].details, "address_locked");
+  }
+  EXPECT_TRUE(world.log_in("ada", std::string(good_password), World::here()));
+  world.clock().advance(limits::first_lock);
+  EXPECT_TRUE(world.log_in("ada", std::string(good_password), attacker));
+}
+
 TEST(Accounts, AnAccountWideLockOutlivesARestartAndSparesKnownAddresses) {
   World world;
   const auto ada = world.make_account("ada");

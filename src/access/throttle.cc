@@ -80,14 +80,14 @@ Hash Throttle::pair_key(const Attempt& attempt) {
   return secret_.mac({view("pair"), account, attempt.address.value_or(Address{}).network().bytes, round});
 }
 
-bool Throttle::locked(const Attempt& attempt) {
+Throttle::Standing Throttle::standing(const Attempt& attempt) {
   Lock lock(mutex_);
   const auto now = clock_.monotonic();
   const auto& accounts = attempt.known_account ? accounts_ : unknown_names_;
+  if (addresses_.locked(address_key(attempt), now)) return Standing::address_locked;
   const bool pair = pairs_.locked(pair_key(attempt), now);
-  const bool address = addresses_.locked(address_key(attempt), now);
   const bool account = accounts.locked(account_key(attempt), now);
-  return pair || address || (account && !attempt.known_address);
+  return pair || (account && !attempt.known_address) ? Standing::locked : Standing::free;
 }
 
 Throttle::Locked Throttle::count_failure(const Attempt& attempt) {

@@ -67,7 +67,10 @@ class Throttle {
     bool known_account = false;
     bool known_address = false;  // the account logged in from there before
   };
-  bool locked(const Attempt& attempt);
+  // address_locked is about the network alone, whatever the account: it may be told so, before any work is
+  // done for it.
+  enum class Standing { free, locked, address_locked };
+  Standing standing(const Attempt& attempt);
   struct Locked {
     std::optional<std::chrono::milliseconds> pair, address, account;
     bool any() const { return pair || address || account; }

@@ -107,17 +107,17 @@ TEST(Throttle, AnAddressLocksItselfOutAndNobodyElse) {
   for (std::uint32_t i = 1; i < limits::pair_failures_max; ++i)
     EXPECT_FALSE(bench.throttle.count_failure(attacker).any());
   EXPECT_EQ(bench.throttle.count_failure(attacker).pair, limits::first_lock);
-  EXPECT_TRUE(bench.throttle.locked(attacker));
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("ada", "198.51.100.5")));
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("bob", "198.51.100.4")));
+  EXPECT_NE(bench.throttle.standing(attacker), Throttle::Standing::free);
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("ada", "198.51.100.5")), Throttle::Standing::free);
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("bob", "198.51.100.4")), Throttle::Standing::free);
   bench.clock.advance(limits::first_lock);
-  EXPECT_FALSE(bench.throttle.locked(attacker));
+  EXPECT_EQ(bench.throttle.standing(attacker), Throttle::Standing::free);
   EXPECT_EQ(bench.throttle.count_failure(attacker).pair, limits::first_lock * 2);
   // The wall clock has no say.
   bench.clock.set(UnixMs{0});
-  EXPECT_TRUE(bench.throttle.locked(attacker));
+  EXPECT_NE(bench.throttle.standing(attacker), Throttle::Standing::free);
   bench.throttle.unlock("t", "ada");
-  EXPECT_FALSE(bench.throttle.locked(attacker));
+  EXPECT_EQ(bench.throttle.standing(attacker), Throttle::Standing::free);
 }
 
 TEST(Throttle, AnAddressThatTriesManyNamesIsLockedForAll) {
@@ -125,19 +125,20 @@ TEST(Throttle, AnAddressThatTriesManyNamesIsLockedForAll) {
   for (std::uint32_t i = 1; i <= limits::address_failures_max; ++i)
     bench.throttle.count_failure(
         Bench::attempt("name" + std::to_string(i), "2001:db8::" + std::to_string(i)));
-  EXPECT_TRUE(bench.throttle.locked(Bench::attempt("other", "2001:db8::ffff")));
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("other", "2001:db8:0:1::1")));
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("other", "2001:db8::ffff")),
+            Throttle::Standing::address_locked);
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("other", "2001:db8:0:1::1")), Throttle::Standing::free);
 }
 
 TEST(Throttle, ManyAddressesLockAnAccountButNotForWhereItIsKnown) {
   Bench bench;
   for (std::uint32_t i = 1; i <= limits::account_failures_max; ++i)
     bench.throttle.count_failure(Bench::attempt("ada", "10.0." + std::to_string(i) + ".1"));
-  EXPECT_TRUE(bench.throttle.locked(Bench::attempt("ada", "192.0.2.1")));
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("ada", "192.0.2.1", true)));
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("bob", "192.0.2.1")));
+  EXPECT_NE(bench.throttle.standing(Bench::attempt("ada", "192.0.2.1")), Throttle::Standing::free);
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("ada", "192.0.2.1", true)), Throttle::Standing::free);
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("bob", "192.0.2.1")), Throttle::Standing::free);
   bench.clock.advance(limits::first_account_lock);
-  EXPECT_FALSE(bench.throttle.locked(Bench::attempt("ada", "192.0.2.1")));
+  EXPECT_EQ(bench.throttle.standing(Bench::attempt("ada", "192.0.2.1")), Throttle::Standing::free);
 }
 
 }  // namespace

@@ -64,9 +64,11 @@ struct Accounts::Impl {
     std::optional<store::AccountRow> row;  // where there is such an account
     bool locked = false;
   };
+  // unavailable where the network failed too often: no hash is computed for it.
   Result<Attempt> look_up(std::string_view tenant, std::string_view login_name, const Client& client);
   // Compares at the full cost, whatever was found. Nothing where it is right, else why not.
   Result<std::optional<std::string>> try_password(const Attempt& attempt, std::string_view password);
+  Refusal refusal_of(const Attempt& attempt, const Client& client, std::string why) const;
   std::unexpected<Error> refuse(const Attempt& attempt, const Client& client, const std::string& why);
   // Whether it is a code of the second factor or a recovery code. Either is good once, so this stands within
   // the transaction that it is for, and the row is written after.
