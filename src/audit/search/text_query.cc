@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "audit/limits.h"
+#include "audit/search/byte_search.h"
 #include "seal/tokens.h"
 #include "seal/words.h"
 
@@ -92,24 +93,6 @@ class Occurrences {
   std::vector<bool> found_;
 };
 
-bool has_high_bytes(std::string_view bytes) {
-  return std::ranges::any_of(bytes, [](char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; });
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-// Of ASCII letters and digits, which JSON never escapes.
-bool occurs_in_bytes(std::string_view part, std::string_view entry) {
-  const char first = part.front();
-  const char other = first >= 'a' && first <= 'z' ? static_cast<char>(first - ('a' - 'A')) : first;
-  for (std::size_t at = 0; at + part.size() <= entry.size(); ++at) {
-    if (entry[at] != first && entry[at] != other) continue;
-    if (std::ranges::equal(entry.substr(at, part.size()), part, [](char a, char b) { return lower(a) == b; }))
-      return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::vector<std::string> term_words(std::string_view piece) {
@@ -176,7 +159,7 @@ bool may_match(const TextQuery& query, std::string_view entry) {
       while (!word.empty()) {
         const auto star = word.find('*');
         const auto part = word.substr(0, star);
-        if (!part.empty() && !occurs_in_bytes(part, entry)) return false;
+        if (!part.empty() && !contains_ignoring_case(entry, part)) return false;
         if (star == std::string_view::npos) break;
         word.remove_prefix(star + 1);
       }

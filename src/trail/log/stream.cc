@@ -531,12 +531,14 @@ Status Snapshot::scan_run(const PageRun& run, std::uint64_t from, std::uint64_t 
       VESTIGE_CHECKED(page.load_rest());
       entry.clear();
       page.append_entry(row, entry);
-      const ScannedRow scanned{index, entry, [&]() -> Result<std::vector<Bytes>> {
+      const ScannedRow scanned{index, entry,
+                               [&]() -> Result<std::vector<Bytes>> {
                                  if (!sections) {
                                    VESTIGE_TRY(sections, run.read_sections(number));
                                  }
                                  return (*sections)[row];
-                               }};
+                               },
+                               run.has_sections(number)};
       VESTIGE_TRY(more, visit(scanned));
     }
   }
@@ -549,13 +551,15 @@ Status Snapshot::scan_block(const HeadBlock& block, std::uint64_t from, std::uin
   for (std::uint64_t i = from; i < to && more; ++i) {
     const auto index = order == Order::ascending ? i : to - 1 - (i - from);
     const auto& row = block.rows.data()[index - block.first];
-    const ScannedRow scanned{index, text(row.entry), [&]() -> Result<std::vector<Bytes>> {
+    const ScannedRow scanned{index, text(row.entry),
+                             [&]() -> Result<std::vector<Bytes>> {
                                std::vector<Bytes> blobs;
                                if (row.blobs > 0)
                                  for (const auto blob : block.blobs_of_row_with_blobs.data()[row.first_blob])
                                    blobs.emplace_back(blob.begin(), blob.end());
                                return blobs;
-                             }};
+                             },
+                             row.blobs > 0};
     VESTIGE_TRY(more, visit(scanned));
   }
   return {};

@@ -78,6 +78,7 @@ struct ScannedRow {
   std::uint64_t index;
   std::string_view entry;  // valid during the call
   std::function<Result<std::vector<Bytes>>()> blobs;
+  bool may_have_sections = true;  // false: no row near it has, which saves looking for them
 };
 
 // What the columns of one page tell, for readers that need no more of it.
