@@ -18,8 +18,6 @@ namespace vestige::access {
 namespace {
 
 constexpr std::string_view key_prefix = "vst_";
-constexpr std::pair<std::string_view, Scope> scope_names[] = {
-    {"ingest", Scope::ingest}, {"read", Scope::read}, {"admin", Scope::admin}};
 
 std::string joined_scopes(const Scopes& scopes) { return fmt::format("{}", fmt::join(scopes.names(), ",")); }
 
@@ -64,25 +62,6 @@ store::KeyRow row_of(const ApiKey& about, const Hash& digest) {
 bool is_text(std::string_view text) { return text.size() <= limits::key_name_bytes_max && is_utf8(text); }
 
 }  // namespace
-
-std::vector<std::string_view> Scopes::names() const {
-  std::vector<std::string_view> names;
-  for (const auto& [name, scope] : scope_names)
-    if (has(scope)) names.push_back(name);
-  return names;
-}
-
-Scopes Scopes::all() {
-  Scopes scopes;
-  for (const auto& [name, scope] : scope_names) scopes.add(scope);
-  return scopes;
-}
-
-std::optional<Scope> parse_scope(std::string_view name) {
-  for (const auto& [known, scope] : scope_names)
-    if (known == name) return scope;
-  return std::nullopt;
-}
 
 Principal ApiKey::principal() const {
   return {.kind = PrincipalKind::service,

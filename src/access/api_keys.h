@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "access/api_scope.h"
 #include "access/client.h"
 #include "access/limits.h"
 #include "access/principal.h"
@@ -27,21 +28,6 @@
 #include "state/outbox.h"
 
 namespace vestige::access {
-
-enum class Scope : std::uint8_t { ingest = 1, read = 2, admin = 4 };
-
-class Scopes {
- public:
-  void add(Scope scope) { bits_ |= static_cast<std::uint8_t>(scope); }
-  bool has(Scope scope) const { return (bits_ & static_cast<std::uint8_t>(scope)) != 0; }
-  bool empty() const { return bits_ == 0; }
-  std::vector<std::string_view> names() const;  // in the fixed order ingest, read, admin
-  static Scopes all();
-
- private:
-  std::uint8_t bits_ = 0;
-};
-std::optional<Scope> parse_scope(std::string_view name);
 
 struct ApiKey {
   Uuid id{};

@@ -72,4 +72,11 @@ inline constexpr milliseconds used_link_kept =
 // What is presented to be let in: longer than any of ours is wrong without being looked at.
 inline constexpr std::size_t token_bytes_max = 4'096;
 
+// The policy.
+inline constexpr std::size_t policy_bytes_max = 256 << 10;
+inline constexpr std::size_t policy_roles_max = 64;
+inline constexpr std::size_t approval_rules_max = 64;
+inline constexpr std::size_t policy_text_bytes_max = 512;
+inline constexpr std::uint32_t approval_minutes_max = 60 * 24 * 90;
+
 }  // namespace vestige::access::limits

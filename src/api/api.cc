@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include <generated/api_assets.h>
+#include <generated/operations.h>
 
 #include "api/internal/impl.h"
 
@@ -9,18 +10,11 @@ namespace {
 
 constexpr std::chrono::milliseconds stream_period{100};
 constexpr std::chrono::milliseconds export_period{20};
-constexpr std::string_view bearer_prefix = "Bearer ";
-constexpr std::string_view public_paths[] = {"/",        "/docs",   "/docs.js", "/favicon.svg",
-                                             "/healthz", "/readyz", "/metrics", "/openapi.json"};
-
-bool is_public(std::string_view path) {
-  return std::ranges::find(public_paths, path) != std::end(public_paths) || path.starts_with("/tlog/");
-}
-
-http::Response unauthorised() {
-  auto response = http::problem(401, "this needs an API key: send the header Authorization: Bearer <key>");
-  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"vestige\"");
-  return response;
+// The row of openapi.json; one that is not there does not compile.
+consteval const DescribedOperation& described(std::string_view name) {
+  for (const auto& operation : described_operations)
+    if (operation.name == name) return operation;
+  throw "openapi.json describes no such operation";
 }
 
 std::string_view type_of(std::string_view name) {
@@ -35,6 +29,13 @@ std::string path_of(std::string_view name) {
   if (name == "index.html") return "/";
   if (name == "docs.html") return "/docs";
   return fmt::format("/{}", name);
+}
+
+// A tile's path has slashes in it.
+std::string route_of(std::string_view path) {
+  constexpr std::string_view last = "{path}";
+  if (!path.ends_with(last)) return std::string(path);
+  return fmt::format("{}{{path...}}", path.substr(0, path.size() - last.size()));
 }
 
 }  // namespace
@@ -66,42 +67,6 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-// --------------------------------------------------------------------------------- authorisation
-
-std::optional<ApiKey> Api::Impl::caller_of(const http::Request& request) const {
-  const auto header = request.header("authorization");
-  if (!header || !header->starts_with(bearer_prefix)) return std::nullopt;
-  return parts_.keys.authenticate(header->substr(bearer_prefix.size()));
-}
-
-std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
-  if (is_public(request.path) || caller_of(request)) return std::nullopt;
-  return unauthorised();
-}
-
-http::Handler Api::Impl::open_to_all(void (Impl::*handler)(http::Request, http::Responder)) {
-  return [self = shared_from_this(), handler](http::Request request, http::Responder responder) {
-    (*self.*handler)(std::move(request), std::move(responder));
-  };
-}
-
-http::Handler Api::Impl::needs(Scope scope,
-                               void (Impl::*handler)(const ApiKey&, http::Request, http::Responder)) {
-  return [self = shared_from_this(), scope, handler](http::Request request, http::Responder responder) {
-    // Again, although the gate looked: a key may be revoked while a body is read.
-    const auto caller = self->caller_of(request);
-    if (!caller) return responder.respond(unauthorised());
-    if (!caller->scopes.has(scope)) {
-      Scopes wanted;
-      wanted.add(scope);
-      return responder.respond(
-          http::problem(403, fmt::format("the key \"{}\" lacks the scope {} that this needs", caller->name,
-                                         wanted.names().front())));
-    }
-    (*self.*handler)(*caller, std::move(request), std::move(responder));
-  };
-}
-
 void Api::Impl::query(http::Responder responder, std::function<http::Response()> answer) {
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.queries.post([shared, answer = std::move(answer)] { shared->respond(answer()); });
@@ -115,38 +80,51 @@ void Api::Impl::act(http::Responder responder, std::function<http::Response()> a
 // ------------------------------------------------------------------------------------------ routes
 
 void Api::Impl::add_routes(http::Router& router) {
-  router.add("POST", "/api/events", needs(Scope::ingest, &Impl::post_events));
-  router.add("POST", "/api/imports/{format}", needs(Scope::ingest, &Impl::post_import));
-  router.add("GET", "/api/events/stream", needs(Scope::read, &Impl::get_stream));
-  router.add("GET", "/api/events/{id}", needs(Scope::read, &Impl::get_event));
-  router.add("GET", "/api/events/{id}/sealed", needs(Scope::read, &Impl::get_sealed));
-  router.add("GET", "/api/events/{id}/proof", needs(Scope::read, &Impl::get_proof));
-  router.add("POST", "/api/events/{id}/disclose", needs(Scope::read, &Impl::post_disclose));
-  router.add("GET", "/api/export", needs(Scope::read, &Impl::get_export));
-  router.add("POST", "/api/export", needs(Scope::read, &Impl::post_export));
-  router.add("POST", "/auditlog/events/v2", needs(Scope::read, &Impl::post_search));
-  router.add("GET", "/api/records/{type}/{id}", needs(Scope::read, &Impl::get_record));
-  router.add("GET", "/api/entities/{type}/{id}/history", needs(Scope::read, &Impl::get_history));
-  router.add("GET", "/api/entities/{type}/{id}/state", needs(Scope::read, &Impl::get_state));
-  router.add("GET", "/api/entities/{type}/{id}/diff", needs(Scope::read, &Impl::get_diff));
-  router.add("GET", "/api/entities/{type}/{id}/blame", needs(Scope::read, &Impl::get_blame));
-  router.add("GET", "/api/subjects/{id}/timeline", needs(Scope::read, &Impl::get_timeline));
-  router.add("GET", "/api/cursors", needs(Scope::read, &Impl::get_cursors));
-  router.add("GET", "/api/cursors/{name}", needs(Scope::read, &Impl::get_cursor));
-  router.add("PUT", "/api/cursors/{name}", needs(Scope::read, &Impl::put_cursor));
-  router.add("POST", "/api/keys", needs(Scope::admin, &Impl::post_keys));
-  router.add("GET", "/api/keys", needs(Scope::admin, &Impl::get_keys));
-  router.add("DELETE", "/api/keys/{id}", needs(Scope::admin, &Impl::delete_key));
-  router.add("POST", "/api/subjects/erase", needs(Scope::admin, &Impl::post_erase));
-  router.add("POST", "/api/subjects/reauthorise", needs(Scope::admin, &Impl::post_reauthorise));
-  router.add("GET", "/api/subjects/{id}/keys", needs(Scope::admin, &Impl::get_subject_keys));
-  router.add("GET", "/api/erasures/{index}/certificate", needs(Scope::read, &Impl::get_certificate));
-  router.add("GET", "/tlog/{tenant}/{stream}/checkpoint", open_to_all(&Impl::get_checkpoint));
-  router.add("GET", "/tlog/{tenant}/{stream}/vkey", open_to_all(&Impl::get_verifier_key));
-  router.add("GET", "/tlog/{tenant}/{stream}/tile/{path...}", open_to_all(&Impl::get_tile));
-  router.add("GET", "/healthz", open_to_all(&Impl::get_health));
-  router.add("GET", "/readyz", open_to_all(&Impl::get_ready));
-  router.add("GET", "/metrics", open_to_all(&Impl::get_metrics));
+  const auto add = [&](const DescribedOperation& operation, auto handler) {
+    router.add(std::string(operation.method), route_of(operation.path), std::move(handler));
+  };
+  const auto closed = [&](const DescribedOperation& operation, auto handler) {
+    CHECK(operation.needs_caller);
+    add(operation, needs(operation.name, handler));
+  };
+  const auto open = [&](const DescribedOperation& operation, auto handler) {
+    CHECK(!operation.needs_caller);
+    add(operation, open_to_all(handler));
+  };
+  closed(described("recordEvents"), &Impl::post_events);
+  closed(described("importRecords"), &Impl::post_import);
+  closed(described("streamEvents"), &Impl::get_stream);
+  closed(described("getEvent"), &Impl::get_event);
+  closed(described("getSealedEvent"), &Impl::get_sealed);
+  closed(described("getProof"), &Impl::get_proof);
+  closed(described("discloseFields"), &Impl::post_disclose);
+  closed(described("exportEvents"), &Impl::get_export);
+  closed(described("exportSearch"), &Impl::post_export);
+  closed(described("searchEvents"), &Impl::post_search);
+  closed(described("getRecord"), &Impl::get_record);
+  closed(described("getEntityHistory"), &Impl::get_history);
+  closed(described("getEntityState"), &Impl::get_state);
+  closed(described("getEntityDiff"), &Impl::get_diff);
+  closed(described("getEntityBlame"), &Impl::get_blame);
+  closed(described("getSubjectTimeline"), &Impl::get_timeline);
+  closed(described("listCursors"), &Impl::get_cursors);
+  closed(described("readCursor"), &Impl::get_cursor);
+  closed(described("saveCursor"), &Impl::put_cursor);
+  closed(described("createKey"), &Impl::post_keys);
+  closed(described("listKeys"), &Impl::get_keys);
+  closed(described("revokeKey"), &Impl::delete_key);
+  closed(described("erasePerson"), &Impl::post_erase);
+  closed(described("reauthorisePerson"), &Impl::post_reauthorise);
+  closed(described("getPersonKeys"), &Impl::get_subject_keys);
+  closed(described("getCertificate"), &Impl::get_certificate);
+  closed(described("searchLooks"), &Impl::post_search_looks);
+  closed(described("getMatrix"), &Impl::get_matrix);
+  open(described("getCheckpoint"), &Impl::get_checkpoint);
+  open(described("getVerifierKey"), &Impl::get_verifier_key);
+  open(described("getTile"), &Impl::get_tile);
+  open(described("health"), &Impl::get_health);
+  open(described("ready"), &Impl::get_ready);
+  open(described("metrics"), &Impl::get_metrics);
   for (const auto& asset : assets::files)
     router.add("GET", path_of(asset.name), [&asset](const http::Request&, http::Responder responder) {
       responder.respond({.status = 200,

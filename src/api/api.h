@@ -8,10 +8,12 @@
 #include <memory>
 #include <string>
 
+#include "access/policy.h"
 #include "api/api_keys.h"
 #include "audit/cursors.h"
 #include "audit/erasure.h"
 #include "audit/ingest.h"
+#include "audit/looks.h"
 #include "audit/reader.h"
 #include "http/server.h"
 #include "platform/clock.h"
@@ -39,6 +41,11 @@ struct ApiParts {
   audit::Reader& reader;
   audit::Erasures& erasures;
   audit::Cursors& cursors;
+  audit::Ingest& looks;  // default/access
+  audit::Reader& looks_reader;
+  const audit::QueryDigests& digests;
+  const audit::KindRegistry& kinds;
+  std::shared_ptr<const access::Policy> policy;
   ApiKeys& keys;
   std::function<http::ServerFigures()> http_figures;
   std::string version;

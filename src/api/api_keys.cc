@@ -15,8 +15,6 @@ constexpr std::string_view header_line = "vestige-api-keys 1";
 constexpr std::string_view digest_prefix = "sha256 ";
 constexpr std::string_view key_prefix = "vst_";
 constexpr std::size_t file_bytes_max = 16 << 20;
-constexpr std::pair<std::string_view, Scope> scope_names[] = {
-    {"ingest", Scope::ingest}, {"read", Scope::read}, {"admin", Scope::admin}};
 
 std::string percent_encode(std::string_view text) {
   std::string out;
@@ -65,7 +63,7 @@ std::string key_text(const Key& secret) {
 
 bool parse_scopes(std::string_view text, Scopes& scopes) {
   for (const auto name : split(text, ',')) {
-    const auto scope = parse_scope(name);
+    const auto scope = access::parse_scope(name);
     if (!scope || scopes.has(*scope)) return false;
     scopes.add(*scope);
   }
@@ -75,25 +73,6 @@ bool parse_scopes(std::string_view text, Scopes& scopes) {
 std::string join_scopes(const Scopes& scopes) { return fmt::format("{}", fmt::join(scopes.names(), ",")); }
 
 }  // namespace
-
-std::vector<std::string_view> Scopes::names() const {
-  std::vector<std::string_view> names;
-  for (const auto& [name, scope] : scope_names)
-    if (has(scope)) names.push_back(name);
-  return names;
-}
-
-Scopes Scopes::all() {
-  Scopes scopes;
-  for (const auto& [name, scope] : scope_names) scopes.add(scope);
-  return scopes;
-}
-
-std::optional<Scope> parse_scope(std::string_view name) {
-  for (const auto& [known, scope] : scope_names)
-    if (known == name) return scope;
-  return std::nullopt;
-}
 
 Result<std::unique_ptr<ApiKeys>> ApiKeys::open(platform::FileSystem& files, platform::Entropy& entropy) {
   std::unique_ptr<ApiKeys> keys(new ApiKeys(files, entropy));

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/api_scope.h"
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/uuid.h"
@@ -20,20 +21,8 @@
 
 namespace vestige::api {
 
-enum class Scope : std::uint8_t { ingest = 1, read = 2, admin = 4 };
-
-class Scopes {
- public:
-  void add(Scope scope) { bits_ |= static_cast<std::uint8_t>(scope); }
-  bool has(Scope scope) const { return (bits_ & static_cast<std::uint8_t>(scope)) != 0; }
-  bool empty() const { return bits_ == 0; }
-  std::vector<std::string_view> names() const;  // in the fixed order ingest, read, admin
-  static Scopes all();
-
- private:
-  std::uint8_t bits_ = 0;
-};
-std::optional<Scope> parse_scope(std::string_view name);
+using access::Scope;
+using access::Scopes;
 
 struct ApiKey {
   Uuid id;

@@ -158,7 +158,7 @@ TEST(ApiKeys, WishesThatAreRefused) {
   EXPECT_EQ(keys->make("x", Scopes(), "default", now).error().path, "/scopes");
   EXPECT_EQ(keys->revoke(Uuid{}).error().kind, ErrorKind::not_found);
   EXPECT_FALSE(keys->find(Uuid{}));
-  EXPECT_FALSE(parse_scope("write"));
+  EXPECT_FALSE(access::parse_scope("write"));
   EXPECT_EQ(Scopes::all().names(), (std::vector<std::string_view>{"ingest", "read", "admin"}));
 }
 

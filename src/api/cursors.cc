@@ -31,19 +31,19 @@ Result<std::uint64_t> parse_next(std::string_view body) {
 
 }  // namespace
 
-void Api::Impl::get_cursors(const ApiKey&, http::Request, http::Responder responder) {
+void Api::Impl::get_cursors(const Caller&, http::Request, http::Responder responder) {
   std::string out = "{\"cursors\":[";
   for (const auto& cursor : parts_.cursors.list())
     out += fmt::format("{}{}", out.back() == '[' ? "" : ",", cursor_json(cursor));
   responder.respond(json_response(200, out + "]}"));
 }
 
-void Api::Impl::get_cursor(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::get_cursor(const Caller&, http::Request request, http::Responder responder) {
   const auto cursor = parts_.cursors.find(request.captures.at("name"));
   responder.respond(cursor ? json_response(200, cursor_json(*cursor)) : no_such("cursor"));
 }
 
-void Api::Impl::put_cursor(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::put_cursor(const Caller&, http::Request request, http::Responder responder) {
   const auto next = parse_next(request.body);
   if (!next) return responder.respond(http::problem(next.error()));
   audit::Cursor cursor{request.captures.at("name"), *next};

@@ -61,73 +61,85 @@ Error of_parameter(Error error) {
 
 }  // namespace
 
-void Api::Impl::answer_page(const ApiKey& caller, http::Request request, audit::Wanted wanted,
+LookedAt Api::Impl::look_at(std::string_view type, std::string_view id) const {
+  return {.query = {}, .target_type = std::string(type), .target_id = parts_.digests.recorded_id(id)};
+}
+
+void Api::Impl::answer_page(const Caller& caller, LookedAt at, http::Request request, audit::Wanted wanted,
                             http::Responder responder) {
   if (auto paging = take_paging(request, wanted); !paging)
     return responder.respond(http::problem(paging.error()));
-  query(std::move(responder),
-        [self = shared_from_this(), wanted = std::move(wanted),
-         caller = format_uuid(caller.id)]() -> http::Response {
-          const auto page = audit::search_page(self->parts_.reader, {everything, caller}, wanted);
-          return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
-        });
+  look(
+      caller, std::move(responder),
+      [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted),
+       caller = format_uuid(caller.id)](const audit::Visibility& visibility, LookedAt& at) -> http::Response {
+        at = told;
+        const auto page = audit::search_page(self->parts_.reader, {visibility, caller}, wanted);
+        return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
+      });
 }
 
-void Api::Impl::answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fold,
+void Api::Impl::answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
                             http::Responder responder) {
-  query(std::move(responder),
-        [self = shared_from_this(), wanted = std::move(wanted), fold = std::move(fold),
-         caller = format_uuid(caller.id)]() -> http::Response {
-          const auto gathered = audit::gather(self->parts_.reader, {everything, caller}, wanted, {});
-          if (!gathered) return http::problem(gathered.error());
-          if (gathered->steps.empty())
-            return no_such("entity: no entry of the trail has this target type and id");
-          auto answer = fold(*gathered);
-          return answer ? json_response(200, *std::move(answer)) : http::problem(answer.error());
-        });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted), fold = std::move(fold),
+        caller = format_uuid(caller.id)](audit::Visibility visibility, LookedAt& at) -> http::Response {
+         at = told;
+         // A fold tells what is hidden from what was removed by its absence.
+         visibility.masks = false;
+         const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, {});
+         if (!gathered) return http::problem(gathered.error());
+         if (gathered->steps.empty())
+           return no_such("entity: no entry of the trail has this target type and id");
+         auto answer = fold(*gathered);
+         return answer ? json_response(200, *std::move(answer)) : http::problem(answer.error());
+       });
 }
 
-void Api::Impl::get_history(const ApiKey& caller, http::Request request, http::Responder responder) {
-  auto wanted = about(entity_of(request));
-  answer_page(caller, std::move(request), std::move(wanted), std::move(responder));
+void Api::Impl::get_history(const Caller& caller, http::Request request, http::Responder responder) {
+  const auto entity = entity_of(request);
+  auto wanted = about(entity);
+  answer_page(caller, look_at(entity.type, entity.id), std::move(request), std::move(wanted),
+              std::move(responder));
 }
 
-void Api::Impl::get_timeline(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_timeline(const Caller& caller, http::Request request, http::Responder responder) {
   audit::Wanted wanted;
   wanted.text("subject", request.captures["id"]);
-  answer_page(caller, std::move(request), std::move(wanted), std::move(responder));
+  answer_page(caller, {.query = {}, .target_type = "SUBJECT", .target_id = {}}, std::move(request),
+              std::move(wanted), std::move(responder));
 }
 
-void Api::Impl::get_state(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_state(const Caller& caller, http::Request request, http::Responder responder) {
   const auto at = time_parameter(request, "at");
   if (!at) return responder.respond(http::problem(at.error()));
   const auto entity = entity_of(request);
   answer_fold(
-      caller, about(entity),
+      caller, look_at(entity.type, entity.id), about(entity),
       [entity, at = *at](const audit::Gathered& gathered) {
         return audit::fold_state({entity.type, entity.id}, gathered, at);
       },
       std::move(responder));
 }
 
-void Api::Impl::get_diff(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_diff(const Caller& caller, http::Request request, http::Responder responder) {
   const auto from = needed_time(request, "from");
   if (!from) return responder.respond(http::problem(from.error()));
   const auto to = needed_time(request, "to");
   if (!to) return responder.respond(http::problem(to.error()));
   const auto entity = entity_of(request);
   answer_fold(
-      caller, about(entity),
+      caller, look_at(entity.type, entity.id), about(entity),
       [entity, from = *from, to = *to](const audit::Gathered& gathered) {
         return audit::fold_diff({entity.type, entity.id}, gathered, from, to);
       },
       std::move(responder));
 }
 
-void Api::Impl::get_blame(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_blame(const Caller& caller, http::Request request, http::Responder responder) {
   const auto entity = entity_of(request);
   answer_fold(
-      caller, about(entity),
+      caller, look_at(entity.type, entity.id), about(entity),
       [entity](const audit::Gathered& gathered) {
         return audit::fold_blame({entity.type, entity.id}, gathered);
       },

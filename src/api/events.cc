@@ -55,7 +55,7 @@ std::optional<audit::BodyForm> form_of(std::string_view type, std::string_view b
 
 }  // namespace
 
-void Api::Impl::post_events(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_events(const Caller& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
   const auto form = form_of(type, request.body);
   if (!form)
@@ -67,7 +67,7 @@ void Api::Impl::post_events(const ApiKey& caller, http::Request request, http::R
   submit(*std::move(batch), std::move(responder));
 }
 
-void Api::Impl::post_import(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_import(const Caller& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
   if (form_of(type, "{}\n{}") != audit::BodyForm::ndjson)
     return responder.respond(
@@ -91,31 +91,40 @@ void Api::Impl::submit(audit::Batch batch, http::Responder responder) {
                        });
 }
 
-void Api::Impl::get_event(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::look_at_event(const Caller& caller, const http::Request& request, http::Responder responder,
+                              std::function<http::Response(const Uuid&, const audit::Visibility&)> answer) {
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("event"));
-  query(std::move(responder), [self = shared_from_this(), id = *id] {
-    auto event = self->parts_.reader.event(id, everything);
-    return event ? json_response(200, *std::move(event)) : http::problem(event.error());
-  });
+  look(caller, std::move(responder),
+       [id = *id, answer = std::move(answer)](const audit::Visibility& visibility, LookedAt& at) {
+         at.target_type = "EVENT";
+         at.target_id = format_uuid(id);
+         return answer(id, visibility);
+       });
 }
 
-void Api::Impl::get_sealed(const ApiKey&, http::Request request, http::Responder responder) {
-  const auto id = captured_id(request);
-  if (!id) return responder.respond(no_such("event"));
-  query(std::move(responder), [self = shared_from_this(), id = *id] {
-    auto bytes = self->parts_.reader.sealed_bytes(id);
-    return bytes ? json_response(200, *std::move(bytes)) : http::problem(bytes.error());
-  });
+void Api::Impl::get_event(const Caller& caller, http::Request request, http::Responder responder) {
+  look_at_event(caller, request, std::move(responder),
+                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
+                  auto event = self->parts_.reader.event(id, visibility);
+                  return event ? json_response(200, *std::move(event)) : http::problem(event.error());
+                });
 }
 
-void Api::Impl::get_proof(const ApiKey&, http::Request request, http::Responder responder) {
-  const auto id = captured_id(request);
-  if (!id) return responder.respond(no_such("event"));
-  query(std::move(responder), [self = shared_from_this(), id = *id] {
-    auto proof = self->parts_.reader.proof(id);
-    return proof ? text_response(*std::move(proof), "") : http::problem(proof.error());
-  });
+void Api::Impl::get_sealed(const Caller& caller, http::Request request, http::Responder responder) {
+  look_at_event(caller, request, std::move(responder),
+                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
+                  auto bytes = self->parts_.reader.sealed_bytes(id, visibility);
+                  return bytes ? json_response(200, *std::move(bytes)) : http::problem(bytes.error());
+                });
+}
+
+void Api::Impl::get_proof(const Caller& caller, http::Request request, http::Responder responder) {
+  look_at_event(caller, request, std::move(responder),
+                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
+                  auto proof = self->parts_.reader.proof(id, visibility);
+                  return proof ? text_response(*std::move(proof), "") : http::problem(proof.error());
+                });
 }
 
 namespace {
@@ -152,9 +161,7 @@ Result<std::vector<std::string>> parse_fields(const std::string& body) {
 
 }  // namespace
 
-void Api::Impl::post_disclose(const ApiKey&, http::Request request, http::Responder responder) {
-  const auto id = captured_id(request);
-  if (!id) return responder.respond(no_such("event"));
+void Api::Impl::post_disclose(const Caller& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
   // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
   if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
@@ -162,10 +169,13 @@ void Api::Impl::post_disclose(const ApiKey&, http::Request request, http::Respon
         http::problem(415, fmt::format("fields come as application/json, not as {}", type)));
   auto paths = parse_fields(request.body);
   if (!paths) return responder.respond(http::problem(paths.error()));
-  query(std::move(responder), [self = shared_from_this(), id = *id, paths = *std::move(paths)] {
-    auto disclosure = audit::disclose(self->parts_.reader, id, paths, everything);
-    return disclosure ? json_response(200, *std::move(disclosure)) : http::problem(disclosure.error());
-  });
+  look_at_event(
+      caller, request, std::move(responder),
+      [self = shared_from_this(), paths = *std::move(paths)](const Uuid& id, audit::Visibility visibility) {
+        visibility.masks = false;
+        auto disclosure = audit::disclose(self->parts_.reader, id, paths, visibility);
+        return disclosure ? json_response(200, *std::move(disclosure)) : http::problem(disclosure.error());
+      });
 }
 
 }  // namespace vestige::api

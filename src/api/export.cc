@@ -60,13 +60,13 @@ Status check_whole(const json::Value& asked) {
 
 }  // namespace
 
-void Api::Impl::get_export(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_export(const Caller& caller, http::Request request, http::Responder responder) {
   auto body = body_of(request);
   if (!body) return responder.respond(http::problem(body.error()));
   export_search(caller, request, *std::move(body), std::move(responder));
 }
 
-void Api::Impl::post_export(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_export(const Caller& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
   // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
   if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
@@ -76,7 +76,7 @@ void Api::Impl::post_export(const ApiKey& caller, http::Request request, http::R
   export_search(caller, request, std::move(body), std::move(responder));
 }
 
-void Api::Impl::export_search(const ApiKey& caller, const http::Request& request, std::string body,
+void Api::Impl::export_search(const Caller& caller, const http::Request& request, std::string body,
                               http::Responder responder) {
   const auto csv = wants_csv(request);
   if (!csv) return responder.respond(http::problem(csv.error()));
@@ -99,28 +99,65 @@ void Api::Impl::export_search(const ApiKey& caller, const http::Request& request
     ++exports_elsewhere_;
   }
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.queries.post(
-      [self = shared_from_this(), order = std::move(order), search = *std::move(search), shared]() mutable {
-        self->begin_export(std::move(order), std::move(search), std::move(*shared));
-      });
+  parts_.queries.post([self = shared_from_this(), caller, order = std::move(order),
+                       search = *std::move(search), shared]() mutable {
+    self->begin_export(caller, std::move(order), std::move(search), std::move(*shared));
+  });
 }
 
-// Every export passes here, with who asks for what, before anything of it is sent.
-void Api::Impl::begin_export(audit::ExportOrder order, std::shared_ptr<const ParsedSearch> search,
-                             http::Responder responder) {
+// Every export passes here, with who asks for what: that it begins goes on record before anything of it is
+// sent, and what it gave out when it ends.
+void Api::Impl::begin_export(const Caller& caller, audit::ExportOrder order,
+                             std::shared_ptr<const ParsedSearch> search, http::Responder responder) {
   const bool csv = order.csv;
-  auto begun = audit::Export::begin(parts_.reader, everything, std::move(order));
+  const LookedAt at{.query = parts_.digests.recorded(order.search), .target_type = {}, .target_id = {}};
+  auto visibility = visibility_of(caller);
+  visibility.masks = false;
+  auto given_out = visibility.given_out;
+  auto begun = audit::Export::begin(parts_.reader, std::move(visibility), std::move(order));
+  if (!begun) {
+    leave_export();
+    return answer_look(caller, at, {}, http::problem(begun.error()), std::move(responder));
+  }
+  auto look = look_of(caller, at, {}, 200);
+  look.action = "EXPORT_BEGUN";
+  auto running = std::make_shared<RunningExport>(RunningExport{.search = std::move(search),
+                                                               .file = *std::move(begun),
+                                                               .stream = nullptr,
+                                                               .caller = caller,
+                                                               .at = at,
+                                                               .given_out = std::move(given_out)});
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  record_look(look, [self = shared_from_this(), running, csv, shared](Status recorded) {
+    if (recorded) return self->run_export(std::move(*running), csv, std::move(*shared));
+    self->leave_export();
+    shared->respond(http::problem(recorded.error()));
+  });
+}
+
+void Api::Impl::leave_export() {
   const Lock lock(exports_mutex_);
   --exports_elsewhere_;
-  if (!begun) return responder.respond(http::problem(begun.error()));
+}
+
+void Api::Impl::run_export(RunningExport running, bool csv, http::Responder responder) {
+  const Lock lock(exports_mutex_);
+  --exports_elsewhere_;
   if (exports_closed_)
     return responder.respond(
         http::problem(Error{.kind = ErrorKind::unavailable, .message = std::string(stopped)}));
-  auto stream =
+  running.stream =
       responder.stream({{"Content-Disposition",
                          fmt::format("attachment; filename=\"vestige-export.{}\"", csv ? "csv" : "ndjson")}},
                        csv ? "text/csv; charset=utf-8" : "application/x-ndjson");
-  exports_.push_back({std::move(search), *std::move(begun), std::move(stream)});
+  exports_.push_back(std::move(running));
+}
+
+// What an export gave out, whether it came to its end or not; it was given, so nothing waits for this entry.
+void Api::Impl::record_export(const RunningExport& ended) {
+  auto look = look_of(ended.caller, ended.at, *ended.given_out, 200);
+  if (!ended.whole || ended.sent < ended.bytes.size()) look.outcome = "failure";
+  record_look(look, [](const Status&) {});
 }
 
 bool Api::Impl::RunningExport::advance() {
@@ -162,21 +199,30 @@ void Api::Impl::pump_exports() {
   }
   if (running.empty()) return;
   const auto taken = running.size();
-  std::erase_if(running, [](RunningExport& each) { return !each.advance(); });
+  std::erase_if(running, [&](RunningExport& each) {
+    if (each.advance()) return false;
+    record_export(each);
+    return true;
+  });
   const Lock lock(exports_mutex_);
   exports_elsewhere_ -= taken;
   for (auto& each : running) {
-    if (exports_closed_)
-      each.abandon(stopped);
-    else
+    if (!exports_closed_) {
       exports_.push_back(std::move(each));
+      continue;
+    }
+    each.abandon(stopped);
+    record_export(each);
   }
 }
 
 void Api::Impl::close_exports() {
   const Lock lock(exports_mutex_);
   exports_closed_ = true;
-  for (auto& running : exports_) running.abandon(stopped);
+  for (auto& running : exports_) {
+    running.abandon(stopped);
+    record_export(running);
+  }
   exports_.clear();
 }
 

@@ -46,7 +46,7 @@ Result<KeyRequest> parse_key_request(std::string_view body) {
   if (!scopes.is_array()) return refuse("/scopes", "must be a list of ingest, read, admin");
   request.name = name.string();
   for (std::size_t i = 0; i < scopes.size(); ++i) {
-    const auto scope = scopes.at(i).is_string() ? parse_scope(scopes.at(i).string()) : std::nullopt;
+    const auto scope = scopes.at(i).is_string() ? access::parse_scope(scopes.at(i).string()) : std::nullopt;
     if (!scope) return refuse(fmt::format("/scopes/{}", i), "must be ingest, read or admin");
     if (request.scopes.has(*scope)) return refuse(fmt::format("/scopes/{}", i), "this scope is listed twice");
     request.scopes.add(*scope);
@@ -76,7 +76,7 @@ void Api::Impl::record_then(std::string event, http::Responder responder,
                        });
 }
 
-void Api::Impl::post_keys(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_keys(const Caller& caller, http::Request request, http::Responder responder) {
   const auto type = request.content_type();
   // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
   if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
@@ -94,14 +94,14 @@ void Api::Impl::post_keys(const ApiKey& caller, http::Request request, http::Res
       });
 }
 
-void Api::Impl::get_keys(const ApiKey&, http::Request, http::Responder responder) {
+void Api::Impl::get_keys(const Caller&, http::Request, http::Responder responder) {
   std::string out = "{\"keys\":[";
   for (const auto& key : parts_.keys.list())
     out += fmt::format("{}{{{}}}", out.back() == '[' ? "" : ",", key_json(key));
   responder.respond(json_response(200, out + "]}"));
 }
 
-void Api::Impl::delete_key(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::delete_key(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = captured_id(request);
   const auto key = id ? parts_.keys.find(*id) : std::nullopt;
   if (!key || key->tenant != caller.tenant) return responder.respond(no_such("API key"));

@@ -15,7 +15,7 @@ http::Response no_such_type(std::string_view type) {
 
 }  // namespace
 
-void Api::Impl::get_record(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::get_record(const Caller& caller, http::Request request, http::Responder responder) {
   const auto& type_name = request.captures["type"];
   const auto* type = audit::find_record_type(type_name);
   if (type == nullptr) return responder.respond(no_such_type(type_name));
@@ -24,15 +24,18 @@ void Api::Impl::get_record(const ApiKey& caller, http::Request request, http::Re
   if (type->kinds.size() == 1) wanted.text("kind", type->kinds.front());
   if (const auto target_type = request.query_value("targetType"))
     wanted.raw("targetType", fmt::format("[{}]", quoted(*target_type)));
-  query(std::move(responder),
-        [self = shared_from_this(), type, wanted, id = request.captures["id"],
-         caller = format_uuid(caller.id)]() -> http::Response {
-          const auto gathered = audit::gather(self->parts_.reader, {everything, caller}, wanted, type->kinds);
-          if (!gathered) return http::problem(gathered.error());
-          if (gathered->steps.empty()) return no_such(type->name);
-          auto record = audit::fold_record(*type, id, *gathered);
-          return record ? json_response(200, *std::move(record)) : http::problem(record.error());
-        });
+  look(
+      caller, std::move(responder),
+      [self = shared_from_this(), type, wanted, id = request.captures["id"], caller = format_uuid(caller.id)](
+          const audit::Visibility& visibility, LookedAt& at) -> http::Response {
+        at.target_type = type->name;
+        at.target_id = self->parts_.digests.recorded_id(id);
+        const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, type->kinds);
+        if (!gathered) return http::problem(gathered.error());
+        if (gathered->steps.empty()) return no_such(type->name);
+        auto record = audit::fold_record(*type, id, *gathered);
+        return record ? json_response(200, *std::move(record)) : http::problem(record.error());
+      });
 }
 
 }  // namespace vestige::api

@@ -20,26 +20,51 @@ std::string answer_json(const audit::SearchAnswer& answer) {
   return out;
 }
 
-void Api::Impl::post_search(const ApiKey& caller, http::Request request, http::Responder responder) {
+namespace {
+
+// An answer without its events, for those who may count only.
+void keep_figures(audit::SearchAnswer& answer) {
+  answer.events.clear();
+  answer.cursor.reset();
+}
+
+}  // namespace
+
+void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Request request,
+                          http::Responder responder) {
   const auto type = request.content_type();
   // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
   if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
     return responder.respond(
         http::problem(415, fmt::format("a search comes as application/json, not as {}", type)));
-  query(std::move(responder),
-        [self = shared_from_this(), caller = format_uuid(caller.id),
-         body = std::move(request.body)]() -> http::Response {
-          json::Parser parser;
-          json::Document document;
-          // An empty body asks for everything.
-          if (auto parsed = parser.parse(body.empty() ? "{}" : std::string_view(body), document); !parsed)
-            return http::problem(parsed.error());
-          const auto search = audit::parse_search(document, self->parts_.clock.now());
-          if (!search) return http::problem(search.error());
-          const auto answer = self->parts_.reader.search(*search, everything, caller);
-          if (!answer) return http::problem(answer.error());
-          return json_response(200, answer_json(*answer));
-        });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), &reader, caller, body = std::move(request.body)](
+           const audit::Visibility& visibility, LookedAt& at) -> http::Response {
+         // An empty body asks for everything.
+         const auto parsed = self->parse_search(body.empty() ? "{}" : std::string_view(body));
+         if (!parsed) return http::problem(parsed.error());
+         auto search = (*parsed)->search;
+         at.query = self->parts_.digests.recorded(search);
+         const bool figures = caller.decision.grant.rows == access::Rows::counted;
+         if (figures && search.tally.empty())
+           return http::problem(
+               403, "your role sees figures only: ask for total, facets or a histogram (docs: /docs)");
+         auto answer = reader.search(search, visibility, format_uuid(caller.id));
+         if (!answer) return http::problem(answer.error());
+         if (figures) {
+           keep_figures(*answer);
+           *visibility.given_out = {};
+         }
+         return json_response(200, answer_json(*answer));
+       });
+}
+
+void Api::Impl::post_search(const Caller& caller, http::Request request, http::Responder responder) {
+  search_in(parts_.reader, caller, std::move(request), std::move(responder));
+}
+
+void Api::Impl::post_search_looks(const Caller& caller, http::Request request, http::Responder responder) {
+  search_in(parts_.looks_reader, caller, std::move(request), std::move(responder));
 }
 
 }  // namespace vestige::api

@@ -27,6 +27,10 @@ void Api::Impl::get_ready(http::Request, http::Responder responder) {
   responder.respond(json_response(200, "{\"status\":\"ready\"}"));
 }
 
+void Api::Impl::get_matrix(const Caller&, http::Request, http::Responder responder) {
+  responder.respond(json_response(200, access::matrix_json(*parts_.policy)));
+}
+
 void Api::Impl::get_metrics(http::Request, http::Responder responder) {
   const auto log = parts_.log.figures();
   const auto server = parts_.http_figures();

@@ -42,7 +42,7 @@ Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::parse_search(s
   return parsed;
 }
 
-void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Responder responder) {
   std::uint64_t next = parts_.reader.size();
   if (const auto last = request.header("last-event-id")) {
     const auto index = parse_index(*last);
@@ -64,13 +64,42 @@ void Api::Impl::get_stream(const ApiKey&, http::Request request, http::Responder
   }
   const auto search = search_of(request);
   if (!search) return responder.respond(http::problem(search.error()));
+  const auto visibility = visibility_of(caller);
+  if (const auto visible = audit::check_visible(visibility, (*search)->search); !visible)
+    return answer_look(caller, {}, {}, http::problem(visible.error()), std::move(responder));
+  Follower follower{
+      .stream = nullptr,
+      .search = *search,
+      .next = next,
+      .last_sent = {},
+      .caller = caller,
+      .at = {.query = parts_.digests.recorded((*search)->search), .target_type = {}, .target_id = {}},
+      .visibility = visibility};
+  auto look = look_of(caller, follower.at, {}, 200);
+  look.action = "WATCH_BEGUN";
+  auto shared =
+      std::make_shared<std::pair<http::Responder, Follower>>(std::move(responder), std::move(follower));
+  record_look(look, [self = shared_from_this(), shared](Status recorded) {
+    if (!recorded) return shared->first.respond(http::problem(recorded.error()));
+    self->begin_stream(std::move(shared->second), std::move(shared->first));
+  });
+}
+
+void Api::Impl::begin_stream(Follower follower, http::Responder responder) {
   Lock lock(streams_mutex_);
   if (streams_closed_ || followers_.size() >= event_streams_max)
     return responder.respond(http::problem(
         Error{.kind = ErrorKind::unavailable,
               .message = fmt::format("no more event streams can be opened now (event_streams_max = {})",
                                      event_streams_max)}));
-  followers_.push_back({responder.stream(), *search, next, parts_.clock.monotonic()});
+  follower.stream = responder.stream();
+  follower.last_sent = parts_.clock.monotonic();
+  followers_.push_back(std::move(follower));
+}
+
+// What a follower was given; nothing waits for this entry.
+void Api::Impl::record_stream(const Follower& ended) {
+  record_look(look_of(ended.caller, ended.at, *ended.visibility.given_out, 200), [](const Status&) {});
 }
 
 void Api::Impl::start_streams(std::chrono::milliseconds period) {
@@ -79,36 +108,43 @@ void Api::Impl::start_streams(std::chrono::milliseconds period) {
   });
 }
 
+// Brings a follower on; false when it is over.
+bool Api::Impl::feed(Follower& follower, std::chrono::nanoseconds now) {
+  if (!follower.stream->open()) return false;
+  if (follower.stream->unsent_bytes() > unsent_bytes_max) return true;
+  if (follower.next < parts_.reader.size()) {
+    const auto answer =
+        parts_.reader.follow(follower.next, events_a_turn, follower.search->search, follower.visibility);
+    // Damage ends the stream; the search that follows says what it is.
+    if (!answer) return false;
+    std::string bytes;
+    for (const auto& item : answer->items)
+      fmt::format_to(std::back_inserter(bytes), "id: {}\nevent: entry\ndata: {}\n\n", item.index, item.event);
+    follower.next = answer->next;
+    if (bytes.empty()) return true;
+    follower.last_sent = now;
+    return follower.stream->send(std::move(bytes));
+  }
+  if (now - follower.last_sent < heartbeat) return true;
+  follower.last_sent = now;
+  return follower.stream->send(": nothing new\n\n");
+}
+
 // Gives every follower what is new. Runs on a query thread, never twice at a time.
 void Api::Impl::pump_streams() {
   Lock lock(streams_mutex_);
   const auto now = parts_.clock.monotonic();
   std::erase_if(followers_, [&](Follower& follower) {
-    if (!follower.stream->open()) return true;
-    if (follower.stream->unsent_bytes() > unsent_bytes_max) return false;
-    if (follower.next < parts_.reader.size()) {
-      const auto answer =
-          parts_.reader.follow(follower.next, events_a_turn, follower.search->search, everything);
-      // Damage ends the stream; the search that follows says what it is.
-      if (!answer) return true;
-      std::string bytes;
-      for (const auto& item : answer->items)
-        fmt::format_to(std::back_inserter(bytes), "id: {}\nevent: entry\ndata: {}\n\n", item.index,
-                       item.event);
-      follower.next = answer->next;
-      if (bytes.empty()) return false;
-      follower.last_sent = now;
-      return !follower.stream->send(std::move(bytes));
-    }
-    if (now - follower.last_sent < heartbeat) return false;
-    follower.last_sent = now;
-    return !follower.stream->send(": nothing new\n\n");
+    if (feed(follower, now)) return false;
+    record_stream(follower);
+    return true;
   });
 }
 
 void Api::Impl::close_streams() {
   Lock lock(streams_mutex_);
   streams_closed_ = true;
+  for (const auto& follower : followers_) record_stream(follower);
   followers_.clear();
 }
 

@@ -13,7 +13,7 @@ std::unexpected<Error> refuse(std::string path, std::string what) {
 }
 
 // {"subject": id, "reason": text}, the second one optional.
-Result<audit::SubjectRequest> parse_subject_request(const http::Request& request, const ApiKey& caller) {
+Result<audit::SubjectRequest> parse_subject_request(const http::Request& request, const Caller& caller) {
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(request.body, document));
@@ -59,7 +59,7 @@ std::string certificate_path(std::uint64_t intent) {
 
 }  // namespace
 
-void Api::Impl::post_erase(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_erase(const Caller& caller, http::Request request, http::Responder responder) {
   if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
@@ -73,7 +73,7 @@ void Api::Impl::post_erase(const ApiKey& caller, http::Request request, http::Re
   });
 }
 
-void Api::Impl::post_reauthorise(const ApiKey& caller, http::Request request, http::Responder responder) {
+void Api::Impl::post_reauthorise(const Caller& caller, http::Request request, http::Responder responder) {
   if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
@@ -82,24 +82,27 @@ void Api::Impl::post_reauthorise(const ApiKey& caller, http::Request request, ht
   });
 }
 
-void Api::Impl::get_subject_keys(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::get_subject_keys(const Caller&, http::Request request, http::Responder responder) {
   const auto id = request.captures.find("id");
   if (id == request.captures.end() || id->second.empty()) return responder.respond(no_such("person"));
-  query(std::move(responder), [self = shared_from_this(), subject = std::string(id->second)] {
+  act(std::move(responder), [self = shared_from_this(), subject = std::string(id->second)] {
     return keys_response(self->parts_.erasures.keys(subject));
   });
 }
 
-void Api::Impl::get_certificate(const ApiKey&, http::Request request, http::Responder responder) {
+void Api::Impl::get_certificate(const Caller& caller, http::Request request, http::Responder responder) {
   const auto found = request.captures.find("index");
   const std::string_view text = found == request.captures.end() ? std::string_view() : found->second;
   std::uint64_t index = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size())
     return responder.respond(no_such("erasure"));
-  act(std::move(responder), [self = shared_from_this(), index] {
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.acts.post([self = shared_from_this(), caller, shared, index] {
     auto done = self->parts_.erasures.certificate(index);
-    return done ? text_response(std::move(done->certificate), "") : http::problem(done.error());
+    auto response = done ? text_response(std::move(done->certificate), "") : http::problem(done.error());
+    const LookedAt at{.query = {}, .target_type = "ERASURE", .target_id = fmt::format("{}", index)};
+    self->answer_look(caller, at, {}, std::move(response), std::move(*shared));
   });
 }
 

@@ -56,9 +56,9 @@ http::ServerOptions http_options(const cli::ServeArguments& arguments) {
 // made, so that nobody is locked out of his own server.
 Status provide_admin_key(TrailService& service, api::ApiKeys& keys) {
   for (const auto& key : keys.list())
-    if (key.scopes.has(api::Scope::admin)) return {};
+    if (key.scopes.has(access::Scope::admin)) return {};
   VESTIGE_TRY(const auto created,
-              keys.make("admin", api::Scopes::all(), "default", platform::system_clock().now()));
+              keys.make("admin", access::Scopes::all(), "default", platform::system_clock().now()));
   VESTIGE_CHECKED(platform::replace_file(service.data(), std::string(admin_key_name),
                                          view(created.key + "\n"), platform::FileMode::secret));
   VESTIGE_CHECKED(service.record(api::key_event("CREATED", created.about, created.about.id)));
@@ -121,8 +121,10 @@ Status run(const cli::ServeArguments& arguments) {
   http::Router router;
   std::unique_ptr<http::Server> server;
   api::Api api({loop, queries, acts, clock, service->log(), service->audit_stream(), service->signer(),
-                service->ingest(), service->reader(), service->erasures(), service->cursors(), *keys,
-                [&server] { return server->figures(); }, std::string(cli::version)});
+                service->ingest(), service->reader(), service->erasures(), service->cursors(),
+                service->looks(), service->looks_reader(), service->digests(), service->kinds(),
+                access::Policy::shipped(), *keys, [&server] { return server->figures(); },
+                std::string(cli::version)});
   api.add_routes(router);
   server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());
   if (auto started = server->start(); !started) {

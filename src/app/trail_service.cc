@@ -124,7 +124,8 @@ Status TrailService::open_log() {
                                                   {std::string(tenant), std::string(access_name), true}};
   VESTIGE_TRY(log_, trail::Log::open(log_parts(), options_.trail, streams));
   audit_ = log_->stream(tenant, audit_name);
-  CHECK(audit_ != nullptr);
+  access_ = log_->stream(tenant, access_name);
+  CHECK(audit_ != nullptr && access_ != nullptr);
   return {};
 }
 
@@ -147,22 +148,35 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   VESTIGE_CHECKED(service->open_vault());
   VESTIGE_CHECKED(service->open_log());
   VESTIGE_CHECKED(service->open_signers());
-  auto server = options.server;
-  if (!options.location_database.empty()) {
-    VESTIGE_TRY(service->locations_, audit::LocationDatabase::open(options.location_database));
-    server.locate = [&locations = *service->locations_](std::string_view address) {
+  VESTIGE_CHECKED(service->open_audit());
+  service->segments_recorded_.assign(service->log_->streams().size(), 0);
+  return service;
+}
+
+Status TrailService::open_audit() {
+  auto server = options_.server;
+  if (!options_.location_database.empty()) {
+    VESTIGE_TRY(locations_, audit::LocationDatabase::open(options_.location_database));
+    server.locate = [&locations = *locations_](std::string_view address) {
       return locations.locate(address);
     };
   }
-  service->ingest_ = std::make_unique<audit::Ingest>(*service->log_, *service->audit_, *service->vault_,
-                                                     *service->kinds_, clock, entropy, std::move(server));
-  VESTIGE_CHECKED(service->ingest_->resume());
-  service->reader_ = std::make_unique<audit::Reader>(
-      *service->audit_, *service->vault_, *service->signers_.front().signer, &service->erasure_index_);
-  VESTIGE_CHECKED(service->open_erasures());
-  service->cursors_ = std::make_unique<audit::Cursors>(*service->log_, *service->audit_);
-  service->segments_recorded_.assign(service->log_->streams().size(), 0);
-  return service;
+  ingest_ = std::make_unique<audit::Ingest>(*log_, *audit_, *vault_, *kinds_, clock_, entropy_, server);
+  VESTIGE_CHECKED(ingest_->resume());
+  looks_ = std::make_unique<audit::Ingest>(*log_, *access_, *vault_, *kinds_, clock_, entropy_, server);
+  VESTIGE_CHECKED(looks_->resume());
+  reader_ = std::make_unique<audit::Reader>(*audit_, *vault_, signer_of(*audit_), &erasure_index_);
+  looks_reader_ = std::make_unique<audit::Reader>(*access_, *vault_, signer_of(*access_), &erasure_index_);
+  digests_ = std::make_unique<audit::QueryDigests>(*vault_, tenant);
+  VESTIGE_CHECKED(open_erasures());
+  cursors_ = std::make_unique<audit::Cursors>(*log_, *audit_);
+  return {};
+}
+
+trail::Signer& TrailService::signer_of(const trail::Stream& stream) {
+  const auto found = std::ranges::find(signers_, &stream, &StreamSigner::stream);
+  CHECK(found != signers_.end());
+  return *found->signer;
 }
 
 Result<trail::ReindexReport> TrailService::reindex(const TrailServiceOptions& options, platform::Clock& clock,

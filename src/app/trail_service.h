@@ -13,6 +13,7 @@
 #include "audit/erasure.h"
 #include "audit/ingest.h"
 #include "audit/location.h"
+#include "audit/looks.h"
 #include "audit/reader.h"
 #include "audit/search/tokens.h"
 #include "audit/sidecar_keys.h"
@@ -75,6 +76,11 @@ class TrailService {
   audit::Reader& reader() { return *reader_; }
   audit::Erasures& erasures() { return *erasures_; }
   audit::Cursors& cursors() { return *cursors_; }
+  // The way in and the way out of the stream `access`.
+  audit::Ingest& looks() { return *looks_; }
+  audit::Reader& looks_reader() { return *looks_reader_; }
+  const audit::QueryDigests& digests() const { return *digests_; }
+  const audit::KindRegistry& kinds() const { return *kinds_; }
   const vault::RootKey& root_key() const { return root_key_; }
   // Whether vault and signer lie below the data directory, where its backups would take them along.
   bool vault_beside_data() const { return vault_beside_data_; }
@@ -97,6 +103,8 @@ class TrailService {
   trail::LogParts log_parts();
   Status open_log();
   Status open_signers();
+  Status open_audit();
+  trail::Signer& signer_of(const trail::Stream& stream);
   Status open_erasures();
   Status record_segments(const trail::Stream& stream, std::size_t& recorded);
 
@@ -120,12 +128,16 @@ class TrailService {
   std::unique_ptr<audit::VaultSidecarKeys> sidecar_keys_;
   std::unique_ptr<trail::Log> log_;
   trail::Stream* audit_ = nullptr;
+  trail::Stream* access_ = nullptr;
   std::vector<StreamSigner> signers_;
   std::unique_ptr<audit::Ingest> ingest_;
   audit::ErasureIndex erasure_index_;
   std::unique_ptr<audit::Reader> reader_;
   std::unique_ptr<audit::Erasures> erasures_;
   std::unique_ptr<audit::Cursors> cursors_;
+  std::unique_ptr<audit::Ingest> looks_;
+  std::unique_ptr<audit::Reader> looks_reader_;
+  std::unique_ptr<audit::QueryDigests> digests_;
   std::vector<std::size_t> segments_recorded_;  // by stream
   bool stopped_ = false;
 };

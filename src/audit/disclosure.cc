@@ -15,15 +15,6 @@ bool is_at_or_below(std::string_view path, std::string_view above) {
   return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
 }
 
-std::string unescaped(std::string_view token) {
-  std::string out;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    const bool escape = token[i] == '~' && i + 1 < token.size();
-    out.push_back(escape ? (token[++i] == '1' ? '/' : '~') : token[i]);
-  }
-  return out;
-}
-
 json::Value element_at(const json::Value& array, std::string_view token) {
   std::size_t index = 0;
   const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
@@ -37,7 +28,7 @@ bool is_in_the_clear(json::Value at, std::string_view pointer) {
   while (!pointer.empty()) {
     pointer.remove_prefix(1);
     const auto slash = pointer.find('/');
-    const auto token = unescaped(pointer.substr(0, slash));
+    const auto token = json::unescaped_token(pointer.substr(0, slash));
     if (first && seal::is_bookkeeping(token)) return false;
     first = false;
     at = at.is_array() ? element_at(at, token) : at.find(token);
@@ -140,7 +131,7 @@ Result<std::string> disclose(Reader& reader, const Uuid& id, const std::vector<s
                 fmt::format("you may not read {}, so you cannot disclose: a disclosure hands out all clear "
                             "members of the entry",
                             visibility.hidden.front().text()));
-  VESTIGE_TRY(const auto proof, reader.proof(id));
+  VESTIGE_TRY(const auto proof, reader.proof(id, visibility));
   std::string out;
   VESTIGE_CHECKED(reader.visit_one(id, visibility, [&](const MatchedEntry& found) -> Status {
     VESTIGE_TRY(const auto chosen, choose(found, paths));

@@ -74,6 +74,19 @@ const char* name_of(SectionState state) {
   return "unknown";
 }
 
+void OpenedSections::keep(const std::function<bool(const seal::Reference&)>& wanted) {
+  OpenedSections kept;
+  for (std::size_t i = 0; i < references.size(); ++i) {
+    if (!wanted(references[i])) continue;
+    kept.references.push_back(std::move(references[i]));
+    kept.states.push_back(states[i]);
+    kept.erased_by.push_back(erased_by[i]);
+    kept.pairs.push_back(std::move(pairs[i]));
+    kept.seeds.push_back(seeds[i]);
+  }
+  *this = std::move(kept);
+}
+
 // The first of the erasures that took a key of the section.
 std::optional<std::uint64_t> Unsealer::erased_by(const seal::Reference& reference,
                                                  const std::vector<std::optional<Key>>& keys) const {

@@ -46,6 +46,9 @@ struct OpenedSections {
   std::vector<std::optional<std::uint64_t>> erased_by;  // the entry that tells of it, where one does
   std::vector<std::vector<seal::Pair>> pairs;           // empty where not present
   std::vector<Block16> seeds;                           // of the pairs' salts, where present
+
+  // Forgets the others.
+  void keep(const std::function<bool(const seal::Reference&)>& wanted);
 };
 
 // The sections as somebody has them who may not read personal values.

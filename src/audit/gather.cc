@@ -67,7 +67,7 @@ Result<SearchAnswer> search_page(Reader& reader, const Asker& asker, const Wante
 Result<Gathered> gather(Reader& reader, const Asker& asker, const Wanted& wanted,
                         std::span<const std::string_view> kinds) {
   Gathered gathered;
-  gathered.partial = !asker.visibility.personal || !asker.visibility.hidden.empty();
+  gathered.partial = asker.visibility.partial();
   StepParser parser;
   std::size_t bytes = 0;
   std::optional<std::string> cursor;

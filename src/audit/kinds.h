@@ -21,6 +21,10 @@ class KindRegistry {
   // The newest version; null for an unregistered kind.
   const KindSchema* find(std::string_view kind) const;
   std::vector<std::string> names() const;
+  // Whether every kind that knows the path, given by its keys from the top of an event, says that what stands
+  // there (or there and below) is somebody's; or for sensitive values, whether any kind does.
+  bool is_personal(std::span<const std::string> path) const;
+  bool is_sensitive(std::span<const std::string> path) const;
 
   // The kinds that this build ships (schemas/).
   static Result<std::unique_ptr<KindRegistry>> with_shipped_kinds();

@@ -50,4 +50,8 @@ inline constexpr std::size_t disclosed_paths_max = 100;
 inline constexpr std::size_t fold_entries_max = 10'000;
 inline constexpr std::size_t fold_bytes_max = 64 << 20;  // of those entries, as readers see them
 
+// Persons that one entry about a look names; the rest it says there are.
+inline constexpr std::size_t given_out_refs_max = 256;
+inline constexpr std::size_t look_reason_bytes_max = 1024;
+
 }  // namespace vestige::audit

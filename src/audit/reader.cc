@@ -28,6 +28,26 @@ std::unexpected<Error> bad_cursor() {
   return std::unexpected(std::move(error));
 }
 
+constexpr json::Limits event_limits{.depth_max = 256, .bytes_max = 64 << 20};
+
+bool names_subjects(const Condition& condition) {
+  return condition.kind == Condition::Kind::field && condition.test == Condition::Test::in &&
+         !condition.ignore_case && condition.field.keys == std::vector<std::string>{"subject"};
+}
+
+// The search as this reader may do it; denied where they may not. Who sees one person may name them as its
+// subject: the entries that they see are then all that match, although the subject itself is not told.
+Result<Search> within(const Visibility& visibility, const Search& search) {
+  auto narrowed = search;
+  if (visibility.person)
+    std::erase_if(narrowed.where.parts, [&](const Condition& part) {
+      return names_subjects(part) && part.operands.size() == 1 &&
+             part.operands.front().text == *visibility.person;
+    });
+  VESTIGE_CHECKED(check_visible(visibility, narrowed));
+  return narrowed;
+}
+
 bool has_sections(std::string_view entry) {
   // "sealed" stands behind most members, so look for its key before walking there.
   return entry.find("\"sealed\":[") != std::string_view::npos;
@@ -65,20 +85,24 @@ class Reader::Matching {
         snapshot_(snapshot),
         bytes_(search.where),
         rows_(row_test(search.where, visibility.personal)),
-        by_columns_(visibility.rows || search.id ? ByColumns::never : by_columns(search.where)) {}
+        by_columns_(visibility.rows || visibility.person || search.id ? ByColumns::never
+                                                                      : by_columns(search.where)) {}
 
-  // Looks up whose sections a search for a subject concerns.
+  // Looks up whose sections a search for a subject, or of a reader who sees one person, concerns.
   Status prepare();
   // False where no row can match.
-  bool possible() const { return !subjects_ || !subjects_->empty(); }
+  bool possible() const { return (!subjects_ || !subjects_->empty()) && (!persons_ || !persons_->empty()); }
   // Whether the row matches; then event() and text() are its.
   Result<bool> take(const trail::ScannedRow& row);
   json::Value event() const { return document_.root(); }
-  MatchedEntry matched(const trail::ScannedRow& row) const {
-    return {row.index, leaf_, row.entry, text_, sections_, document_.root()};
+  // How the reader gets the row that was taken last: masks stand in it where there are to be some.
+  Result<std::string_view> shown(const trail::ScannedRow& row);
+  Result<MatchedEntry> matched(const trail::ScannedRow& row) {
+    VESTIGE_TRY(const auto event, shown(row));
+    return MatchedEntry{row.index, leaf_, row.entry, event, sections_, document_.root()};
   }
-  const std::string& text() const { return text_; }
   const trail::Snapshot& snapshot() const { return snapshot_; }
+  std::uint64_t small_count() const { return visibility_.small_count; }
   // What pages and columns can tell; after prepare().
   const trail::RowTest& rows() const { return rows_; }
   // Whether the rows of the page that pass rows() are those that match.
@@ -88,7 +112,15 @@ class Reader::Matching {
   }
 
  private:
-  bool may_match(std::string_view entry) const;
+  using Refs = std::vector<std::string>;  // as an entry writes them
+  Result<Refs> refs_of(std::string_view subject) const;
+  void require(const Refs& refs);
+  bool may_match(const trail::ScannedRow& row) const;
+  bool is_theirs(const seal::Reference& reference) const;  // of whom the reader may see
+  const KindSchema* kind_of(std::string_view entry) const;
+  bool is_told(const KindSchema* kind, const seal::Pair& pair) const;
+  Result<OpenedSections> open(const trail::ScannedRow& row) const;
+  Result<OpenedSections> told_sections(const trail::ScannedRow& row) const;
 
   Reader& reader_;
   const Search& search_;
@@ -97,58 +129,143 @@ class Reader::Matching {
   const ByteTest bytes_;
   trail::RowTest rows_;
   const ByColumns by_columns_;
-  std::optional<std::vector<std::string>> subjects_;  // refs that must occur, as the entry writes them
+  std::optional<Refs> subjects_;  // one of these must occur: of whom the search is for
+  std::optional<Refs> persons_;   // and one of these: of whom the reader may see
   json::Parser parser_;
   json::Document document_;
   Hash leaf_{};
   OpenedSections sections_;
   std::string text_;
   std::string whole_;
+  std::string masked_;
+  json::Document masked_document_;
 };
 
+Result<Reader::Matching::Refs> Reader::Matching::refs_of(std::string_view subject) const {
+  Refs refs;
+  VESTIGE_TRY(const auto found, reader_.vault_.look_up(reader_.stream_.tenant(), subject));
+  if (found.ref) refs.push_back(to_base64(*found.ref));
+  return refs;
+}
+
+void Reader::Matching::require(const Refs& refs) {
+  trail::RowTest::Tokens tokens;
+  for (const auto& ref : refs) tokens.any_of.push_back(ref_token(ref));
+  rows_.tokens.push_back(std::move(tokens));
+}
+
 Status Reader::Matching::prepare() {
+  if (visibility_.person) {
+    VESTIGE_TRY(persons_, refs_of(*visibility_.person));
+    require(*persons_);
+  }
   for (const auto& part : search_.where.parts) {
-    if (part.kind != Condition::Kind::field || part.test != Condition::Test::in || part.ignore_case ||
-        part.field.keys != std::vector<std::string>{"subject"})
-      continue;
+    if (!names_subjects(part)) continue;
     subjects_.emplace();
     for (const auto& operand : part.operands) {
-      VESTIGE_TRY(const auto subject, reader_.vault_.look_up(reader_.stream_.tenant(), operand.text));
-      if (subject.ref) subjects_->push_back(to_base64(*subject.ref));
+      VESTIGE_TRY(const auto refs, refs_of(operand.text));
+      subjects_->insert(subjects_->end(), refs.begin(), refs.end());
     }
-    trail::RowTest::Tokens refs;
-    for (const auto& ref : *subjects_) refs.any_of.push_back(ref_token(ref));
-    rows_.tokens.push_back(std::move(refs));
+    require(*subjects_);
   }
   return {};
 }
 
-bool Reader::Matching::may_match(std::string_view entry) const {
-  const bool sealed = has_sections(entry);
-  if (subjects_)
-    return sealed && std::ranges::any_of(*subjects_, [&](const std::string& ref) {
+bool Reader::Matching::may_match(const trail::ScannedRow& row) const {
+  const auto entry = row.entry;
+  const bool sealed = row.may_have_sections && has_sections(entry);
+  const auto has_one_of = [&](const Refs& refs) {
+    return sealed && std::ranges::any_of(refs, [&](const std::string& ref) {
              return entry.find(ref) != std::string_view::npos;
            });
+  };
+  if (persons_ && !has_one_of(*persons_)) return false;
+  if (subjects_) return has_one_of(*subjects_);
   return sealed || bytes_.may_match(entry);
 }
 
+bool Reader::Matching::is_theirs(const seal::Reference& reference) const {
+  return std::ranges::any_of(reference.refs, [&](const Block16& ref) {
+    return std::ranges::find(*persons_, to_base64(ref)) != persons_->end();
+  });
+}
+
+const KindSchema* Reader::Matching::kind_of(std::string_view entry) const {
+  return visibility_.kinds == nullptr ? nullptr : visibility_.kinds->find(raw_text_member(entry, "kind"));
+}
+
+bool Reader::Matching::is_told(const KindSchema* kind, const seal::Pair& pair) const {
+  if (!visibility_.personal) return false;
+  return visibility_.sensitive || kind == nullptr || !is_sensitive(*kind, pair.path);
+}
+
+Result<OpenedSections> Reader::Matching::open(const trail::ScannedRow& row) const {
+  VESTIGE_TRY(auto sections, reader_.unsealer_.open(row.entry, row.blobs));
+  if (visibility_.own) sections.keep([&](const seal::Reference& reference) { return is_theirs(reference); });
+  return sections;
+}
+
+// What the reader may match by.
+Result<OpenedSections> Reader::Matching::told_sections(const trail::ScannedRow& row) const {
+  if (!visibility_.personal) {
+    VESTIGE_TRY(auto closed, leave_closed(row.entry));
+    if (visibility_.own) closed.keep([&](const seal::Reference& reference) { return is_theirs(reference); });
+    return closed;
+  }
+  VESTIGE_TRY(auto sections, open(row));
+  if (visibility_.sensitive) return sections;
+  const auto* kind = kind_of(row.entry);
+  for (std::size_t i = 0; i < sections.pairs.size(); ++i) {
+    auto& pairs = sections.pairs[i];
+    const auto gone = std::erase_if(pairs, [&](const seal::Pair& pair) { return !is_told(kind, pair); });
+    if (gone == 0 || visibility_.masks) continue;
+    pairs.clear();
+    sections.states[i] = SectionState::closed;
+  }
+  return sections;
+}
+
 Result<bool> Reader::Matching::take(const trail::ScannedRow& row) {
-  if (!may_match(row.entry)) return false;
-  constexpr json::Limits limits{.depth_max = 256, .bytes_max = 64 << 20};
+  if (!may_match(row)) return false;
   VESTIGE_TRY(leaf_, snapshot_.leaf(row.index));
-  VESTIGE_TRY(sections_,
-              visibility_.personal ? reader_.unsealer_.open(row.entry, row.blobs) : leave_closed(row.entry));
+  VESTIGE_TRY(sections_, told_sections(row));
+  // A client may write any text into an event; whose it is say the references alone.
+  if (persons_ && std::ranges::none_of(sections_.references, [&](const auto& one) { return is_theirs(one); }))
+    return false;
   text_.clear();
   VESTIGE_CHECKED(render(row.entry, sections_, row.index, leaf_, text_));
-  VESTIGE_CHECKED(parser_.parse(text_, document_, limits));
+  VESTIGE_CHECKED(parser_.parse(text_, document_, event_limits));
   if (visibility_.rows && !audit::matches(*visibility_.rows, document_.root())) return false;
   if (!visibility_.hidden.empty()) {
     whole_.swap(text_);
     text_.clear();
     append_visible(text_, document_.root(), visibility_);
-    VESTIGE_CHECKED(parser_.parse(text_, document_, limits));
+    VESTIGE_CHECKED(parser_.parse(text_, document_, event_limits));
   }
   return matches(search_, document_.root());
+}
+
+Result<std::string_view> Reader::Matching::shown(const trail::ScannedRow& row) {
+  if (visibility_.given_out) visibility_.given_out->add(sections_.references);
+  if (!visibility_.masks || !visibility_.partial()) return text_;
+  // The states stay as this reader has them: closed is what they may not open.
+  auto sections = sections_;
+  VESTIGE_TRY(auto opened, open(row));
+  sections.pairs = std::move(opened.pairs);
+  std::string masked;
+  json::append_quoted(masked, mask);
+  const auto* kind = kind_of(row.entry);
+  for (auto& pairs : sections.pairs)
+    for (auto& pair : pairs)
+      if (!is_told(kind, pair)) pair.value = masked;
+  masked_.clear();
+  VESTIGE_CHECKED(render(row.entry, sections, row.index, leaf_, masked_));
+  if (visibility_.hidden.empty()) return masked_;
+  whole_.swap(masked_);
+  VESTIGE_CHECKED(parser_.parse(whole_, masked_document_, event_limits));
+  masked_.clear();
+  append_visible(masked_, masked_document_.root(), visibility_);
+  return masked_;
 }
 
 Status Reader::visit_one(const Uuid& id, const Visibility& visibility,
@@ -157,12 +274,14 @@ Status Reader::visit_one(const Uuid& id, const Visibility& visibility,
   Search search;
   search.id = id;
   Matching matching(*this, search, visibility, snapshot);
+  VESTIGE_CHECKED(matching.prepare());
   VESTIGE_TRY(const auto found, find(snapshot, id));
   const trail::ScannedRow row{found.index, found.record.entry,
                               [&]() -> Result<std::vector<Bytes>> { return found.record.blobs; }};
   VESTIGE_TRY(const bool visible, matching.take(row));
   if (!visible) return no_such_event(id);
-  return on_event(matching.matched(row));
+  VESTIGE_TRY(const auto matched, matching.matched(row));
+  return on_event(matched);
 }
 
 Result<std::string> Reader::event(const Uuid& id, const Visibility& visibility) {
@@ -174,9 +293,13 @@ Result<std::string> Reader::event(const Uuid& id, const Visibility& visibility) 
   return event;
 }
 
-Result<std::string> Reader::sealed_bytes(const Uuid& id) {
-  VESTIGE_TRY(auto found, find(stream_.snapshot(), id));
-  return std::move(found.record.entry);
+Result<std::string> Reader::sealed_bytes(const Uuid& id, const Visibility& visibility) {
+  std::string entry;
+  VESTIGE_CHECKED(visit_one(id, visibility, [&](const MatchedEntry& found) -> Status {
+    entry = found.entry;
+    return {};
+  }));
+  return entry;
 }
 
 Result<std::string> Reader::checkpoint() {
@@ -191,19 +314,24 @@ Result<Reader::Pinned> Reader::pin() {
   return Pinned{std::move(note), std::move(checkpoint.origin), checkpoint.size};
 }
 
-Result<std::string> Reader::proof(const Uuid& id) {
+Result<std::string> Reader::proof(const Uuid& id, const Visibility& visibility) {
+  std::uint64_t index = 0;
+  VESTIGE_CHECKED(visit_one(id, visibility, [&](const MatchedEntry& entry) -> Status {
+    index = entry.index;
+    return {};
+  }));
+  // After the entry was found, so that it is within.
   const auto snapshot = stream_.snapshot();
-  VESTIGE_TRY(const auto found, find(snapshot, id));
   auto note = signer_.last_note();
-  if (signer_.signed_size() <= found.index || note.empty()) {
+  if (signer_.signed_size() <= index || note.empty()) {
     VESTIGE_TRY(note, signer_.sign(snapshot));
   }
   VESTIGE_TRY(const auto parsed, trail::parse_note(note));
   VESTIGE_TRY(const auto checkpoint, trail::parse_checkpoint(parsed.text));
   // The signer may be ahead of the snapshot taken first.
   const auto covering = checkpoint.size <= snapshot.size() ? snapshot : stream_.snapshot();
-  VESTIGE_TRY(auto path, covering.inclusion(found.index, checkpoint.size));
-  return trail::format_proof({found.index, std::move(path), note});
+  VESTIGE_TRY(auto path, covering.inclusion(index, checkpoint.size));
+  return trail::format_proof({index, std::move(path), note});
 }
 
 std::string Reader::make_cursor(const Search& search, std::string_view caller, Position position) const {
@@ -241,11 +369,12 @@ Result<SearchAnswer> Reader::search_by_id(const Search& search, const trail::Sna
                                 [&]() -> Result<std::vector<Bytes>> { return found->record.blobs; }};
     VESTIGE_TRY(const bool matched, matching.take(row));
     if (matched) {
-      answer.events.push_back(matching.text());
+      VESTIGE_TRY(const auto event, matching.shown(row));
+      answer.events.emplace_back(event);
       VESTIGE_CHECKED(tally.add(matching.event()));
     }
   }
-  tally.write(answer.tally);
+  tally.write(answer.tally, matching.small_count());
   return answer;
 }
 
@@ -272,8 +401,9 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
           answer.cursor = make_cursor(search, caller, {start.size, up ? last + 1 : last});
           return false;
         }
-        bytes += matching.text().size();
-        answer.events.push_back(matching.text());
+        VESTIGE_TRY(const auto event, matching.shown(row));
+        bytes += event.size();
+        answer.events.emplace_back(event);
         last = row.index;
         return true;
       });
@@ -292,13 +422,13 @@ Status Reader::count_all(const Search& search, Matching& matching, std::uint64_t
         if (!matching.told_by_columns(page)) return false;
         return tally.add(page);
       }));
-  tally.write(answer.tally);
+  tally.write(answer.tally, matching.small_count());
   return {};
 }
 
-Result<SearchAnswer> Reader::search(const Search& search, const Visibility& visibility,
+Result<SearchAnswer> Reader::search(const Search& asked, const Visibility& visibility,
                                     std::string_view caller) {
-  VESTIGE_CHECKED(check_visible(visibility, search));
+  VESTIGE_TRY(const auto search, within(visibility, asked));
   const auto snapshot = stream_.snapshot();
   Matching matching(*this, search, visibility, snapshot);
   VESTIGE_CHECKED(matching.prepare());
@@ -312,9 +442,9 @@ Result<SearchAnswer> Reader::search(const Search& search, const Visibility& visi
   return answer;
 }
 
-Status Reader::visit(std::uint64_t from, std::uint64_t to, const Search& search, const Visibility& visibility,
+Status Reader::visit(std::uint64_t from, std::uint64_t to, const Search& asked, const Visibility& visibility,
                      const OnMatch& on_match) {
-  VESTIGE_CHECKED(check_visible(visibility, search));
+  VESTIGE_TRY(const auto search, within(visibility, asked));
   const auto snapshot = stream_.snapshot();
   Matching matching(*this, search, visibility, snapshot);
   VESTIGE_CHECKED(matching.prepare());
@@ -330,7 +460,8 @@ Status Reader::visit(std::uint64_t from, std::uint64_t to, const Search& search,
                        [&](const trail::ScannedRow& row) -> Result<bool> {
                          VESTIGE_TRY(const bool matched, matching.take(row));
                          if (!matched) return true;
-                         return on_match(matching.matched(row));
+                         VESTIGE_TRY(const auto found, matching.matched(row));
+                         return on_match(found);
                        });
 }
 

@@ -53,17 +53,19 @@ class Reader {
 
   // not_found where there is no such event, or none that the reader may see.
   Result<std::string> event(const Uuid& id, const Visibility& visibility);
-  Result<std::string> sealed_bytes(const Uuid& id);  // canonical, as the leaf hashes them
+  // Canonical, as the leaf hashes them: clear members only, whatever `visibility` tells.
+  Result<std::string> sealed_bytes(const Uuid& id, const Visibility& visibility);
   // A C2SP tlog-proof under a checkpoint that covers the entry; signs one where none does.
-  Result<std::string> proof(const Uuid& id);
+  Result<std::string> proof(const Uuid& id, const Visibility& visibility);
 
   // `caller` names who may use the cursor: the API key's id. denied where the search looks at what is hidden.
-  Result<SearchAnswer> search(const Search& search, const Visibility& visibility, std::string_view caller);
-  // Visits the event, or gives not_found where there is none that the reader may see.
+  Result<SearchAnswer> search(const Search& asked, const Visibility& visibility, std::string_view caller);
+  // Visits the event, or gives not_found where there is none that the reader may see: an absent one and one
+  // that is not for them are told alike.
   Status visit_one(const Uuid& id, const Visibility& visibility,
                    const std::function<Status(const MatchedEntry&)>& on_event);
   // Visits what matches among entries [from, to), the oldest first. denied as search().
-  Status visit(std::uint64_t from, std::uint64_t to, const Search& search, const Visibility& visibility,
+  Status visit(std::uint64_t from, std::uint64_t to, const Search& asked, const Visibility& visibility,
                const OnMatch& on_match);
   // At most `count` events that match, and about a megabyte; looks at no more than follow_rows_max entries.
   Result<FollowAnswer> follow(std::uint64_t from, std::uint32_t count, const Search& search,

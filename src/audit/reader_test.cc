@@ -202,12 +202,12 @@ TEST(Reader, EventsByIdWithTheirProofs) {
     const auto clear = world.clear_bytes(index);
     const auto id = *entry_id(clear);
     EXPECT_EQ(*world.reader->event(id, {}), world.rendered(index));
-    EXPECT_EQ(*world.reader->sealed_bytes(id), clear);
+    EXPECT_EQ(*world.reader->sealed_bytes(id, {}), clear);
     const auto found = search(world, fmt::format(R"({{"id":"{}"}})", format_uuid(id)));
     ASSERT_TRUE(found);
     ASSERT_EQ(found->events.size(), 1u);
     EXPECT_FALSE(found->cursor);
-    const auto proof_text = world.reader->proof(id);
+    const auto proof_text = world.reader->proof(id, {});
     ASSERT_TRUE(proof_text) << proof_text.error().message;
     const auto proof = trail::parse_proof(*proof_text);
     ASSERT_TRUE(proof) << proof.error().message;
@@ -220,8 +220,8 @@ TEST(Reader, EventsByIdWithTheirProofs) {
   }
   const auto nobody = *parse_uuid(testing::random_uuid(random));
   EXPECT_EQ(world.reader->event(nobody, {}).error().kind, ErrorKind::not_found);
-  EXPECT_EQ(world.reader->sealed_bytes(nobody).error().kind, ErrorKind::not_found);
-  EXPECT_EQ(world.reader->proof(nobody).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(world.reader->sealed_bytes(nobody, {}).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(world.reader->proof(nobody, {}).error().kind, ErrorKind::not_found);
   EXPECT_TRUE(search(world, fmt::format(R"({{"id":"{}"}})", format_uuid(nobody)))->events.empty());
 }
 

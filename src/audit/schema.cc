@@ -326,6 +326,34 @@ Result<std::unique_ptr<KindSchema>> compile_kind(std::string_view schema_text) {
   return compiled;
 }
 
+namespace {
+
+bool has_sensitive(const SchemaNode& node) {
+  if (node.sensitive || (node.items != nullptr && has_sensitive(*node.items))) return true;
+  return std::ranges::any_of(node.properties, [](const auto& entry) { return has_sensitive(*entry.second); });
+}
+
+}  // namespace
+
+bool is_sensitive(const KindSchema& kind, std::string_view pointer) {
+  const auto* node = &kind.root;
+  while (!pointer.empty()) {
+    if (node->sensitive) return true;
+    pointer.remove_prefix(1);
+    const auto slash = pointer.find('/');
+    const auto token = pointer.substr(0, slash);
+    pointer = slash == std::string_view::npos ? std::string_view() : pointer.substr(slash);
+    if (node->items != nullptr) {
+      node = node->items.get();
+      continue;
+    }
+    const auto found = node->properties.find(json::unescaped_token(token));
+    if (found == node->properties.end()) return false;
+    node = found->second.get();
+  }
+  return has_sensitive(*node);
+}
+
 Status validate(const SchemaNode& node, const json::Value& value, std::string& path) {
   if (node.types != 0 && (node.types & bit(value.type())) == 0) {
     std::string wanted;

@@ -50,6 +50,9 @@ struct KindSchema {
 
 Result<std::unique_ptr<KindSchema>> compile_kind(std::string_view schema_text);
 
+// Whether the kind marks the value at a JSON pointer of an event, or something above it, x-sensitive.
+bool is_sensitive(const KindSchema& kind, std::string_view pointer);
+
 // invalid with the path of the first value that does not fit. `path` is extended and restored.
 Status validate(const SchemaNode& node, const json::Value& value, std::string& path);
 

@@ -37,6 +37,7 @@ constexpr const char* footer =
     "  vestige verify --data ./var\n"
     "  vestige reindex --data ./var\n"
     "  vestige key create billing --scopes ingest\n"
+    "  vestige access looks since:7d\n"
     "  vestige erase customer-4711 --certificate 4711.certificate\n"
     "  vestige subject customer-4711\n"
     "  vestige reauthorise customer-4711\n"
@@ -62,6 +63,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_verify_export(app, invocation);
   declare_disclose(app, invocation);
   declare_key(app, invocation);
+  declare_access(app, invocation);
   declare_subject(app, invocation);
   declare_bench(app, invocation);
 }
@@ -106,6 +108,14 @@ int run(int argc, char** argv, const ServerPrograms& programs) {
         fmt::format("vestige: {} This is a fault of Vestige; please report it.\n", failure.what()));
     return exit_found_wrong;
   }
+}
+
+void add_reason_option(CLI::App& command, ConnectionArguments& arguments) {
+  command
+      .add_option("--reason", arguments.reason,
+                  "why you look: it goes on record, and shows personal values where your key's role shows "
+                  "them for a reason (VESTIGE_REASON)")
+      ->type_name("TEXT");
 }
 
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need) {

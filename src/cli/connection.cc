@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "cli/cli.h"
 #include "cli/internal/display.h"
@@ -48,6 +50,16 @@ bool is_token(std::string_view key) {
   return !key.empty();
 }
 
+bool is_header_text(std::string_view text) {
+  return is_utf8(text) &&
+         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' '; });
+}
+
+http::Fields headers_of(const Target& target) {
+  if (target.reason.empty()) return {};
+  return {{"X-Vestige-Reason", target.reason}};
+}
+
 Result<Setting> url_of_directory(const Setting& data) {
   const auto file = in_directory(data.value, "LOCK");
   auto line = first_line(file);
@@ -86,9 +98,19 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
   const auto named_url = given(arguments.url, "--url", "VESTIGE_URL", surroundings);
   auto url = named_url ? Result<Setting>(*named_url) : url_of_directory(data);
   if (!url) return std::unexpected(std::move(url).error());
-  Target target{.url = url->value, .url_source = url->source, .key = {}, .ca_file = arguments.ca_file};
+  Target target{.url = url->value,
+                .url_source = url->source,
+                .key = {},
+                .ca_file = arguments.ca_file,
+                .reason = arguments.reason};
   if (const auto ca_file = given(arguments.ca_file, "--ca-file", "VESTIGE_CA_FILE", surroundings))
     target.ca_file = ca_file->value;
+  if (const auto reason = given(arguments.reason, "--reason", "VESTIGE_REASON", surroundings)) {
+    if (!is_header_text(reason->value))
+      return fail(ErrorKind::invalid,
+                  fmt::format("{} must be UTF-8 in one line, without control characters.", reason->source));
+    target.reason = reason->value;
+  }
   if (need == KeyNeed::none) return target;
   if (const auto named_key = given(arguments.key, "--key", "VESTIGE_KEY", surroundings)) {
     if (!is_token(named_key->value))
@@ -110,7 +132,10 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
 
 Connection::Connection(Target target)
     : target_(std::move(target)),
-      client_({.url = target_.url, .bearer_token = target_.key, .ca_file = target_.ca_file}) {}
+      client_({.url = target_.url,
+               .bearer_token = target_.key,
+               .ca_file = target_.ca_file,
+               .headers = headers_of(target_)}) {}
 
 Result<http::ClientResponse> Connection::get(const std::string& path) { return send("GET", path, {}, {}); }
 

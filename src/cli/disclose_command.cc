@@ -145,6 +145,7 @@ void declare_disclose(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_reason_option(*command, arguments->connection);
   command->footer(
       "The receiver sees the chosen values and everything that the entry has in the clear, and nothing else "
       "of "

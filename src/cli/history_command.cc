@@ -146,6 +146,7 @@ void declare_history(CLI::App& app, Invocation& invocation) {
                     ->type_name("N");
   command->add_flag("--all", entries.all, "all entries there are")->excludes(limit);
   add_connection_options(*command, entries.connection, KeyNeed::required);
+  add_reason_option(*command, entries.connection);
   command->footer(
       "On a terminal: a table. Otherwise, or with --json: the server's answer; with --all one entry a line.\n"
       "Exit code 1 where --state, --diff or --blame is asked of an entity that no entry is about.\n\n"

@@ -212,6 +212,7 @@ void declare_prove(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_reason_option(*command, arguments->connection);
   command->footer(
       "The proof (C2SP tlog-proof) is checked before it is written; one that does not hold is not handed on. "
       "The entry\n"

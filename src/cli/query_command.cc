@@ -322,6 +322,7 @@ void declare_query(CLI::App& app, Invocation& invocation) {
                     ->type_name("N");
   command->add_flag("--all", arguments->all, "all events there are")->excludes(limit);
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_reason_option(*command, arguments->connection);
   command->footer(
       "On a terminal: a table. Otherwise, or with --json: one object "
       "{\"events\":[...],\"cursor\":...,\"tree\":...},\n"

@@ -124,6 +124,7 @@ void declare_record(CLI::App& app, Invocation& invocation) {
   command->add_option("--target-type", arguments->target_type, "only steps with this target type")
       ->type_name("TYPE");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_reason_option(*command, arguments->connection);
   command->footer(
       "Types: breach, call, chat, consent, data, email, note, order, push, request, security, session, sms, "
       "template, ticket.\n"

@@ -240,6 +240,7 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
                    "only what this finds, in the search language of \"vestige query\"")
       ->type_name("QUERY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_reason_option(*command, arguments->connection);
   command->footer(
       "On a terminal: one line an event. Otherwise, or with --json: one JSON object a line (NDJSON).\n"
       "After a lost connection it goes on with the next index: nothing is left out, nothing comes twice. It "

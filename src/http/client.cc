@@ -203,6 +203,7 @@ Message Client::State::message(const std::string& method, const std::string& tar
   if (!options.bearer_token.empty())
     message.set(protocol::field::authorization, "Bearer " + options.bearer_token);
   if (!content_type.empty()) message.set(protocol::field::content_type, content_type);
+  for (const auto& [name, value] : options.headers) message.set(name, value);
   for (const auto& [name, value] : headers) message.set(name, value);
   message.body() = body;
   message.prepare_payload();

@@ -19,6 +19,7 @@ struct ClientOptions {
   std::string url;             // http://host:port or https://host:port, an optional path prefix
   std::string bearer_token{};  // sent as Authorization: Bearer where not empty
   std::string ca_file{};       // trust this PEM instead of the system's
+  Fields headers{};            // sent with every request
   int timeout_seconds = 60;    // without progress
   int total_seconds = 0;  // of one exchange, progress or not; 0: no limit. Looking up a name is not counted
   std::size_t body_bytes_max = 256 << 20;

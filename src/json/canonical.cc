@@ -100,4 +100,13 @@ void append_pointer(std::string& to, std::string_view token) {
   }
 }
 
+std::string unescaped_token(std::string_view token) {
+  std::string out;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    const bool escape = token[i] == '~' && i + 1 < token.size();
+    out.push_back(escape ? (token[++i] == '1' ? '/' : '~') : token[i]);
+  }
+  return out;
+}
+
 }  // namespace vestige::json

@@ -118,5 +118,7 @@ struct CanonicalLess {
 };
 // Appends "/" and the token with ~ and / escaped (RFC 6901).
 void append_pointer(std::string& to, std::string_view token);
+// Undoes that for one token, given without its "/".
+std::string unescaped_token(std::string_view token);
 
 }  // namespace vestige::json

@@ -18,12 +18,13 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("GET", "/api/export"): "read", ("POST", "/api/export"): "read",
          ("POST", f"/api/events/{SOME_ID}/disclose"): "read",
          ("GET", "/api/cursors"): "read", ("GET", "/api/cursors/c"): "read", ("PUT", "/api/cursors/c"): "read",
+         ("POST", "/api/access/search"): "admin", ("GET", "/api/access/matrix"): "read",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin",
          ("POST", "/api/subjects/erase"): "admin", ("POST", "/api/subjects/reauthorise"): "admin",
          ("GET", "/api/subjects/c-1/keys"): "admin", ("GET", "/api/erasures/0/certificate"): "read"}
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/tlog/default/audit/checkpoint",
           "/tlog/default/audit/vkey", "/tlog/default/audit/tile/0/000.p/1")
-BODIES = {"/api/events": event(), "/auditlog/events/v2": {}, "/api/keys": {"name": "x", "scopes": ["read"]}}
+BODIES = {"/api/events": event(), "/auditlog/events/v2": {}, "/api/access/search": {}, "/api/keys": {"name": "x", "scopes": ["read"]}}
 
 
 def make(server, *scopes, name="a key", key="admin"):
@@ -36,7 +37,8 @@ def status(server, method, path, key):
     body = BODIES.get(path) if method == "POST" else None
     if path.endswith("/stream"):  # never ends by itself
         body, path = None, path + "?from=none"
-    answer = server.request(method, path, body, key=key)
+    # What is about one person takes a reason.
+    answer = server.request(method, path, body, key=key, headers={"X-Vestige-Reason": "a test"})
     if answer.status >= 400:
         assert answer.headers["Content-Type"].startswith("application/problem+json"), (method, path, answer)
     return answer.status

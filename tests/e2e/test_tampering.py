@@ -410,6 +410,9 @@ def remove(place):
 def insert(place):
     def change(forger):
         at = place(forger)
+        # A section belongs to its entry's id, so a copy of one under another id would be found by that.
+        while b'"mac"' not in forger.rows[at].entry:
+            at += 1
         row = forger.rows[at].copy()
         digit = b"f" if row.entry.count(b'"id":"0') else b"0"
         row.entry = forging.re.sub(rb'"id":"[0-9a-f]', b'"id":"' + digit, row.entry, count=1)

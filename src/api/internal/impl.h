@@ -1,19 +1,19 @@
-// The handlers, by resource. One file each: events.cc, search.cc, export.cc, records.cc, entities.cc,
-// keys.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// The handlers, by resource. One file each: authorise.cc, looks.cc, events.cc, search.cc, export.cc,
+// records.cc, entities.cc, keys.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
 
 #include "api/api.h"
+#include "api/internal/caller.h"
 #include "audit/export.h"
 #include "audit/gather.h"
+#include "audit/limits.h"
+#include "base/check.h"
 #include "base/mutex.h"
 #include "json/json.h"
 
 namespace vestige::api {
-
-// Who calls: a key that exists, with the scope that the operation needs.
-using AuthorisedHandler = std::function<void(const ApiKey&, http::Request, http::Responder)>;
 
 class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
  public:
@@ -43,11 +43,17 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
     std::shared_ptr<const ParsedSearch> search;
     std::uint64_t next;
     std::chrono::nanoseconds last_sent;
+    Caller caller;
+    LookedAt at;
+    audit::Visibility visibility;
   };
   struct RunningExport {
     std::shared_ptr<const ParsedSearch> search;
     std::unique_ptr<audit::Export> file;
     std::shared_ptr<http::EventStream> stream;
+    Caller caller;
+    LookedAt at;
+    std::shared_ptr<audit::GivenOut> given_out;
     std::string bytes{};  // of the file, made and not yet sent from `sent` on
     std::size_t sent = 0;
     bool whole = false;  // no more will be made
@@ -56,44 +62,70 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   };
 
   http::Handler open_to_all(void (Impl::*handler)(http::Request, http::Responder));
-  http::Handler needs(Scope scope, void (Impl::*handler)(const ApiKey&, http::Request, http::Responder));
-  std::optional<ApiKey> caller_of(const http::Request& request) const;
-  // Runs on a query thread.
+  // The handler of an operation, which gets callers who may.
+  http::Handler needs(std::string_view operation,
+                      void (Impl::*handler)(const Caller&, http::Request, http::Responder));
+  std::optional<ApiKey> key_of(const http::Request& request) const;
+  std::expected<Caller, http::Response> admit(const http::Request& request,
+                                              const access::Operation& operation) const;
+  audit::Visibility visibility_of(const Caller& caller) const;
+  audit::Look look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
+                      unsigned status) const;
+  void record_look(const audit::Look& look, std::function<void(Status)> then);
+  // Answers when the look is on record.
+  void answer_look(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
+                   http::Response response, http::Responder responder);
+  // Runs on a query thread; what is answered goes on record first.
+  using Looking = std::function<http::Response(const audit::Visibility&, LookedAt&)>;
+  void look(const Caller& caller, http::Responder responder, Looking looking);
+  // Runs on a query thread what is public.
   void query(http::Responder responder, std::function<http::Response()> answer);
   // Runs where erasures do.
   void act(http::Responder responder, std::function<http::Response()> answer);
 
-  void post_events(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_import(const ApiKey& caller, http::Request request, http::Responder responder);
+  void post_events(const Caller& caller, http::Request request, http::Responder responder);
+  void post_import(const Caller& caller, http::Request request, http::Responder responder);
   void submit(audit::Batch batch, http::Responder responder);
-  void get_event(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_sealed(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_proof(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_disclose(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_export(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_export(const ApiKey& caller, http::Request request, http::Responder responder);
-  void export_search(const ApiKey& caller, const http::Request& request, std::string body,
+  void look_at_event(const Caller& caller, const http::Request& request, http::Responder responder,
+                     std::function<http::Response(const Uuid&, const audit::Visibility&)> answer);
+  void get_event(const Caller& caller, http::Request request, http::Responder responder);
+  void get_sealed(const Caller& caller, http::Request request, http::Responder responder);
+  void get_proof(const Caller& caller, http::Request request, http::Responder responder);
+  void post_disclose(const Caller& caller, http::Request request, http::Responder responder);
+  void get_export(const Caller& caller, http::Request request, http::Responder responder);
+  void post_export(const Caller& caller, http::Request request, http::Responder responder);
+  void export_search(const Caller& caller, const http::Request& request, std::string body,
                      http::Responder responder);
-  void begin_export(audit::ExportOrder order, std::shared_ptr<const ParsedSearch> search,
-                    http::Responder responder);
-  void get_stream(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_cursors(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_cursor(const ApiKey& caller, http::Request request, http::Responder responder);
-  void put_cursor(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_search(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_record(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_history(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_timeline(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_state(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_diff(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_blame(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_keys(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_keys(const ApiKey& caller, http::Request request, http::Responder responder);
-  void delete_key(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_erase(const ApiKey& caller, http::Request request, http::Responder responder);
-  void post_reauthorise(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_subject_keys(const ApiKey& caller, http::Request request, http::Responder responder);
-  void get_certificate(const ApiKey& caller, http::Request request, http::Responder responder);
+  void begin_export(const Caller& caller, audit::ExportOrder order,
+                    std::shared_ptr<const ParsedSearch> search, http::Responder responder);
+  void leave_export();
+  void record_export(const RunningExport& ended);
+  void run_export(RunningExport running, bool csv, http::Responder responder);
+  void begin_stream(Follower follower, http::Responder responder);
+  void record_stream(const Follower& ended);
+  bool feed(Follower& follower, std::chrono::nanoseconds now);
+  void get_stream(const Caller& caller, http::Request request, http::Responder responder);
+  void get_cursors(const Caller& caller, http::Request request, http::Responder responder);
+  void get_cursor(const Caller& caller, http::Request request, http::Responder responder);
+  void put_cursor(const Caller& caller, http::Request request, http::Responder responder);
+  void post_search(const Caller& caller, http::Request request, http::Responder responder);
+  void post_search_looks(const Caller& caller, http::Request request, http::Responder responder);
+  void search_in(audit::Reader& reader, const Caller& caller, http::Request request,
+                 http::Responder responder);
+  void get_matrix(const Caller& caller, http::Request request, http::Responder responder);
+  void get_record(const Caller& caller, http::Request request, http::Responder responder);
+  void get_history(const Caller& caller, http::Request request, http::Responder responder);
+  void get_timeline(const Caller& caller, http::Request request, http::Responder responder);
+  void get_state(const Caller& caller, http::Request request, http::Responder responder);
+  void get_diff(const Caller& caller, http::Request request, http::Responder responder);
+  void get_blame(const Caller& caller, http::Request request, http::Responder responder);
+  void post_keys(const Caller& caller, http::Request request, http::Responder responder);
+  void get_keys(const Caller& caller, http::Request request, http::Responder responder);
+  void delete_key(const Caller& caller, http::Request request, http::Responder responder);
+  void post_erase(const Caller& caller, http::Request request, http::Responder responder);
+  void post_reauthorise(const Caller& caller, http::Request request, http::Responder responder);
+  void get_subject_keys(const Caller& caller, http::Request request, http::Responder responder);
+  void get_certificate(const Caller& caller, http::Request request, http::Responder responder);
   void get_checkpoint(http::Request request, http::Responder responder);
   void get_verifier_key(http::Request request, http::Responder responder);
   void get_tile(http::Request request, http::Responder responder);
@@ -102,11 +134,14 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_metrics(http::Request request, http::Responder responder);
 
   // A page of what is wanted, with the request's order, limit and cursor; oldest first by default.
-  void answer_page(const ApiKey& caller, http::Request request, audit::Wanted wanted,
+  // How a look at an entity stands on record.
+  LookedAt look_at(std::string_view type, std::string_view id) const;
+  void answer_page(const Caller& caller, LookedAt at, http::Request request, audit::Wanted wanted,
                    http::Responder responder);
   // What all entries wanted are folded into; 404 where there are none.
   using Fold = std::function<Result<std::string>(const audit::Gathered&)>;
-  void answer_fold(const ApiKey& caller, audit::Wanted wanted, Fold fold, http::Responder responder);
+  void answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
+                   http::Responder responder);
 
   bool is_public_log(const http::Request& request) const;
   // Puts an act on record, then runs `act`, then answers.
@@ -122,9 +157,6 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::size_t exports_elsewhere_ GUARDED_BY(exports_mutex_) = 0;  // these, and those that are being begun
   bool exports_closed_ GUARDED_BY(exports_mutex_) = false;
 };
-
-// Until roles decide otherwise, a key of scope read sees all entries and all of them.
-inline const audit::Visibility everything{};
 
 http::Response json_response(unsigned status, std::string body);
 http::Response text_response(std::string body, std::string cache_control);

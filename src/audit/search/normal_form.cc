@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "audit/search/plan.h"
 #include "base/time_text.h"
 
@@ -10,26 +12,6 @@ namespace {
 
 using Kind = Condition::Kind;
 using Test = Condition::Test;
-
-void append_operand(std::string& to, const Operand& operand) {
-  if (operand.type == json::Type::string) return json::append_quoted(to, operand.text);
-  to += operand.type == json::Type::null ? "null" : operand.text;
-}
-
-void append_bound(std::string& to, std::string_view name, const Bound& bound) {
-  fmt::format_to(std::back_inserter(to), "\"{}{}\":", name, bound.inclusive ? "e" : "");
-  if (bound.operand.type == json::Type::number) return json::append_number(to, *bound.number);
-  if (bound.time) return json::append_quoted(to, format_time(*bound.time));
-  json::append_quoted(to, bound.operand.text);
-}
-
-void append_range(std::string& to, const Condition& condition) {
-  to += "\"range\":{";
-  if (condition.from) append_bound(to, "gt", *condition.from);
-  if (condition.from && condition.to) to += ',';
-  if (condition.to) append_bound(to, "lt", *condition.to);
-  to += '}';
-}
 
 std::string block_text(const AddressBlock& block) {
   constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -42,35 +24,6 @@ std::string block_text(const AddressBlock& block) {
   return fmt::format("{}/{}", text, block.bits);
 }
 
-void append_test(std::string& to, const Condition& condition) {
-  switch (condition.test) {
-    case Test::in:
-      to += condition.operands.size() == 1 ? "\"equals\":" : "\"in\":[";
-      for (std::size_t i = 0; i < condition.operands.size(); ++i) {
-        if (i > 0) to += ',';
-        append_operand(to, condition.operands[i]);
-      }
-      if (condition.operands.size() != 1) to += ']';
-      return;
-    case Test::range:
-      return append_range(to, condition);
-    case Test::exists:
-      to += condition.expected ? "\"exists\":true" : "\"exists\":false";
-      return;
-    case Test::contains:
-      to += "\"contains\":";
-      if (condition.operands.empty()) return json::append_canonical(to, condition.contained);
-      return append_operand(to, condition.operands.front());
-    case Test::prefix:
-    case Test::wildcard:
-      to += condition.test == Test::prefix ? "\"prefix\":" : "\"wildcard\":";
-      return append_operand(to, condition.operands.front());
-    case Test::cidr:
-      to += "\"cidr\":";
-      return json::append_quoted(to, block_text(condition.block));
-  }
-}
-
 // Words as phrases: they are folded and split already, and read the same again.
 std::string text_of(const TextQuery& query) {
   std::string text;
@@ -80,55 +33,130 @@ std::string text_of(const TextQuery& query) {
   return text;
 }
 
-void append_condition(std::string& to, const Condition& condition);
-
-// A list within a list of the same kind says nothing more.
-void append_parts(std::string& to, const Condition& list, Kind kind, bool& first) {
-  for (const auto& part : list.parts) {
-    if (part.kind == kind) {
-      append_parts(to, part, kind, first);
-      continue;
-    }
-    if (!first) to += ',';
-    first = false;
-    append_condition(to, part);
-  }
+// What is kept in clear of a search that goes on record: what of an event says nothing of a person.
+bool is_plain(const FieldPath& field) {
+  constexpr std::string_view names[] = {"action",     "index",      "kind", "receivedAt",
+                                        "sourceType", "targetType", "time"};
+  return field.keys.size() == 1 && std::ranges::find(names, field.keys.front()) != std::end(names);
 }
 
-void append_condition(std::string& to, const Condition& condition) {
-  switch (condition.kind) {
-    case Kind::all:
-    case Kind::any: {
-      to += condition.kind == Kind::all ? "{\"and\":[" : "{\"or\":[";
-      bool first = true;
-      append_parts(to, condition, condition.kind, first);
-      to += "]}";
-      return;
+// Writes conditions as a filter.
+class FormWriter {
+ public:
+  // With `digest`, values that a search compares with are written as what it makes of them.
+  explicit FormWriter(const OperandDigest* digest) : digest_(digest) {}
+
+  void write(const Condition& condition) {
+    switch (condition.kind) {
+      case Kind::all:
+      case Kind::any: {
+        text_ += condition.kind == Kind::all ? "{\"and\":[" : "{\"or\":[";
+        bool first = true;
+        write_parts(condition, condition.kind, first);
+        text_ += "]}";
+        return;
+      }
+      case Kind::none:
+        text_ += "{\"not\":";
+        write(condition.parts.front());
+        text_ += '}';
+        return;
+      case Kind::text:
+        text_ += "{\"text\":";
+        write_value(text_of(condition.text), digest_ != nullptr);
+        text_ += '}';
+        return;
+      case Kind::field:
+        hidden_ = digest_ != nullptr && !is_plain(condition.field);
+        text_ += "{\"field\":";
+        json::append_quoted(text_, condition.field.text());
+        if (condition.ignore_case) text_ += ",\"ignoreCase\":true";
+        text_ += ',';
+        write_test(condition);
+        text_ += '}';
     }
-    case Kind::none:
-      to += "{\"not\":";
-      append_condition(to, condition.parts.front());
-      to += '}';
-      return;
-    case Kind::text:
-      to += "{\"text\":";
-      json::append_quoted(to, text_of(condition.text));
-      to += '}';
-      return;
-    case Kind::field:
-      to += "{\"field\":";
-      json::append_quoted(to, condition.field.text());
-      if (condition.ignore_case) to += ",\"ignoreCase\":true";
-      to += ',';
-      append_test(to, condition);
-      to += '}';
   }
-}
+  std::string take() { return std::move(text_); }
 
-}  // namespace
+ private:
+  void write_value(std::string_view value, bool hidden) {
+    if (hidden)
+      json::append_quoted(text_, (*digest_)(value));
+    else
+      json::append_quoted(text_, value);
+  }
 
-std::string normal_form(const Search& search) {
-  std::string text;
+  void write_operand(const Operand& operand) {
+    if (hidden_ || operand.type == json::Type::string) return write_value(operand.text, hidden_);
+    text_ += operand.type == json::Type::null ? "null" : operand.text;
+  }
+
+  void write_bound(std::string_view name, const Bound& bound) {
+    fmt::format_to(std::back_inserter(text_), "\"{}{}\":", name, bound.inclusive ? "e" : "");
+    if (hidden_) return write_value(bound.operand.text, true);
+    if (bound.operand.type == json::Type::number) return json::append_number(text_, *bound.number);
+    if (bound.time) return json::append_quoted(text_, format_time(*bound.time));
+    json::append_quoted(text_, bound.operand.text);
+  }
+
+  void write_range(const Condition& condition) {
+    text_ += "\"range\":{";
+    if (condition.from) write_bound("gt", *condition.from);
+    if (condition.from && condition.to) text_ += ',';
+    if (condition.to) write_bound("lt", *condition.to);
+    text_ += '}';
+  }
+
+  void write_test(const Condition& condition) {
+    switch (condition.test) {
+      case Test::in:
+        text_ += condition.operands.size() == 1 ? "\"equals\":" : "\"in\":[";
+        for (std::size_t i = 0; i < condition.operands.size(); ++i) {
+          if (i > 0) text_ += ',';
+          write_operand(condition.operands[i]);
+        }
+        if (condition.operands.size() != 1) text_ += ']';
+        return;
+      case Test::range:
+        return write_range(condition);
+      case Test::exists:
+        text_ += condition.expected ? "\"exists\":true" : "\"exists\":false";
+        return;
+      case Test::contains:
+        text_ += "\"contains\":";
+        if (!condition.operands.empty()) return write_operand(condition.operands.front());
+        if (hidden_) return write_value(json::canonical(condition.contained), true);
+        return json::append_canonical(text_, condition.contained);
+      case Test::prefix:
+      case Test::wildcard:
+        text_ += condition.test == Test::prefix ? "\"prefix\":" : "\"wildcard\":";
+        return write_operand(condition.operands.front());
+      case Test::cidr:
+        text_ += "\"cidr\":";
+        return write_value(block_text(condition.block), hidden_);
+    }
+  }
+
+  // A list within a list of the same kind says nothing more.
+  void write_parts(const Condition& list, Kind kind, bool& first) {
+    for (const auto& part : list.parts) {
+      if (part.kind == kind) {
+        write_parts(part, kind, first);
+        continue;
+      }
+      if (!first) text_ += ',';
+      first = false;
+      write(part);
+    }
+  }
+
+  const OperandDigest* const digest_;
+  bool hidden_ = false;  // values of the field that is being written
+  std::string text_;
+};
+
+std::string written(const Search& search, const OperandDigest* digest) {
+  FormWriter writer(digest);
   if (search.id) {
     auto with_id = search.where;
     Condition id;
@@ -137,11 +165,19 @@ std::string normal_form(const Search& search) {
     id.test = Test::in;
     id.operands = {{json::Type::string, format_uuid(*search.id)}};
     with_id.parts.push_back(std::move(id));
-    append_condition(text, with_id);
-    return text;
+    writer.write(with_id);
+    return writer.take();
   }
-  append_condition(text, search.where);
-  return text;
+  writer.write(search.where);
+  return writer.take();
+}
+
+}  // namespace
+
+std::string normal_form(const Search& search) { return written(search, nullptr); }
+
+std::string recorded_form(const Search& search, const OperandDigest& digest) {
+  return written(search, &digest);
 }
 
 SearchedSpan searched_span(const Search& search) {

@@ -2,13 +2,21 @@
 // at which it was asked nor the language that it was asked in. Reading it again gives the same search.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "audit/filter.h"
 
 namespace vestige::audit {
 
 std::string normal_form(const Search& search);
+
+// The same for the record of who searched what: values that may say something of a person (all but those of
+// kind, action, times and types) stand in it as their digests, so that equal questions are told as equal, and
+// no more.
+using OperandDigest = std::function<std::string(std::string_view)>;
+std::string recorded_form(const Search& search, const OperandDigest& digest);
 
 // The span of event times outside of which nothing matches; empty where there is no such end.
 struct SearchedSpan {

@@ -165,15 +165,18 @@ Result<bool> Tally::add(const trail::ScannedPage& page) {
   return true;
 }
 
-void Tally::write(std::string& to) const {
+void Tally::write(std::string& to, std::uint64_t small_count) const {
   auto out = std::back_inserter(to);
-  if (wish_.total) fmt::format_to(out, ",\"total\":{}", total_);
+  const auto is_small = [&](std::uint64_t count) { return count != 0 && count < small_count; };
+  const auto told = [&](std::uint64_t count) { return is_small(count) ? "null" : fmt::format("{}", count); };
+  if (wish_.total) fmt::format_to(out, ",\"total\":{}", told(total_));
   if (!facets_.empty()) {
     to += ",\"facets\":[";
     for (std::size_t i = 0; i < facets_.size(); ++i) {
       const auto& facet = facets_[i];
       using Count = std::pair<std::string_view, std::uint64_t>;
       std::vector<Count> counts(facet.counts.begin(), facet.counts.end());
+      std::erase_if(counts, [&](const Count& count) { return is_small(count.second); });
       const auto shown = std::min<std::size_t>(counts.size(), wish_.facets[i].top);
       std::ranges::partial_sort(counts, counts.begin() + static_cast<std::ptrdiff_t>(shown),
                                 [](const Count& a, const Count& b) {
@@ -186,8 +189,8 @@ void Tally::write(std::string& to) const {
       for (std::size_t j = 0; j < shown; ++j)
         fmt::format_to(out, "{}{{\"value\":{},\"count\":{}}}", j > 0 ? "," : "", counts[j].first,
                        counts[j].second);
-      fmt::format_to(out, "],\"distinct\":{},\"missing\":{},\"uncounted\":{}}}", counts.size(), facet.missing,
-                     facet.uncounted);
+      fmt::format_to(out, "],\"distinct\":{},\"missing\":{},\"uncounted\":{}}}", counts.size(),
+                     told(facet.missing), told(facet.uncounted));
     }
     to.push_back(']');
   }
@@ -196,7 +199,7 @@ void Tally::write(std::string& to) const {
   bool first = true;
   for (const auto& [start, count] : buckets_) {
     fmt::format_to(out, "{}{{\"from\":\"{}\",\"count\":{}}}", first ? "" : ",",
-                   format_time(UnixMs{std::max(start, time_min.value)}), count);
+                   format_time(UnixMs{std::max(start, time_min.value)}), told(count));
     first = false;
   }
   to += "]}";

@@ -37,8 +37,9 @@ class Tally {
   // Counts the rows of a page as add() would count their events; false, and counts nothing, where the columns
   // do not tell enough.
   Result<bool> add(const trail::ScannedPage& page);
-  // Appends `,"total":..,"facets":[..],"histogram":{..}`, what was wished for.
-  void write(std::string& to) const;
+  // Appends `,"total":..,"facets":[..],"histogram":{..}`, what was wished for. A count below `small_count`,
+  // but for 0, is written as null, and a facet's value with such a count is left out.
+  void write(std::string& to, std::uint64_t small_count = 0) const;
 
  private:
   struct Facet {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "audit/limits.h"
+
 namespace vestige::audit {
 namespace {
 
@@ -45,13 +47,31 @@ void append(std::string& to, const json::Value& value, const std::vector<Keys>& 
 
 }  // namespace
 
+void GivenOut::add(const std::vector<seal::Reference>& references) {
+  ++entries;
+  for (const auto& reference : references)
+    for (const auto& ref : reference.refs)
+      if (refs.size() < given_out_refs_max || refs.contains(ref))
+        refs.insert(ref);
+      else
+        more_refs = true;
+}
+
 Status check_visible(const Visibility& visibility, const std::vector<FieldPath>& fields) {
-  for (const auto& field : fields)
+  const auto refuse = [](const FieldPath& field, std::string_view what) {
+    return fail(ErrorKind::denied, fmt::format("you may not read {}, so you cannot search, sort or count by {}",
+                                               what, field.text()));
+  };
+  for (const auto& field : fields) {
     for (const auto& hidden : visibility.hidden)
       if (begins_with(field.keys, hidden.keys) || begins_with(hidden.keys, field.keys))
-        return fail(ErrorKind::denied,
-                    fmt::format("you may not read {}, so you cannot search, sort or count by {}",
-                                hidden.text(), field.text()));
+        return refuse(field, hidden.text());
+    if (visibility.kinds == nullptr) continue;
+    if (!visibility.personal && visibility.kinds->is_personal(field.keys))
+      return refuse(field, "personal values");
+    if (!visibility.sensitive && visibility.kinds->is_sensitive(field.keys))
+      return refuse(field, "sensitive values");
+  }
   return {};
 }
 

@@ -35,10 +35,14 @@ void declare_export(CLI::App& app, Invocation& invocation);
 void declare_verify_export(CLI::App& app, Invocation& invocation);
 void declare_disclose(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
+void declare_access(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_bench(CLI::App& app, Invocation& invocation);
 
 // --url, --data, --ca-file, --json, and --key where the command needs one.
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);
+
+// --reason, of commands that look at the trail.
+void add_reason_option(CLI::App& command, ConnectionArguments& arguments);
 
 }  // namespace vestige::cli

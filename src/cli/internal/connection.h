@@ -19,6 +19,7 @@ struct ConnectionArguments {
   std::string key{};
   std::string data{};
   std::string ca_file{};
+  std::string reason{};  // of a look at the trail
   bool json = false;
 };
 
@@ -27,6 +28,7 @@ struct Target {
   std::string url_source;  // where it was found, for messages
   std::string key;         // empty where none is needed
   std::string ca_file;
+  std::string reason;  // sent with every request where it is not empty
 };
 
 enum class KeyNeed { none, required };

@@ -1,0 +1,282 @@
+// Defends: what is not granted is denied, whatever else a claim brings; a decision shows no more than its
+// grant says; two roles never give together what neither gives alone; and a policy that says something else
+// than it seems to say (unknown words, things that stand twice) is refused as a whole, naming where.
+#include "access/policy.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "json/json.h"
+
+namespace vestige::access {
+namespace {
+
+using Kind = Decision::Kind;
+
+class Choices {
+ public:
+  bool coin() { return below(2) == 0; }
+  std::size_t below(std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random_);
+  }
+  template <typename Range>
+  const auto& one_of(const Range& range) {
+    return range[below(std::size(range))];
+  }
+
+ private:
+  std::mt19937_64 random_{20261129};
+};
+
+Claim claim_of(std::string_view operation, std::vector<std::string> roles) {
+  Claim claim;
+  claim.operation = operation;
+  claim.roles = std::move(roles);
+  return claim;
+}
+
+Claim random_claim(Choices& choices, const Policy& policy) {
+  auto claim = claim_of(choices.one_of(operations()).name, {});
+  for (std::size_t i = choices.below(4); i > 0; --i)
+    claim.roles.push_back(choices.below(8) == 0 ? "nobody" : choices.one_of(policy.roles()).name);
+  if (choices.below(4) == 0) claim.wanted_role = choices.one_of(policy.roles()).name;
+  claim.has_reason = choices.coin();
+  claim.approved = choices.coin();
+  claim.names_person = choices.coin();
+  claim.wants_approved_values = choices.coin();
+  return claim;
+}
+
+// ------------------------------------------------------------------------------------------ deciding
+
+TEST(Policy, ADecisionNeverGoesBeyondTheGrantOfOneRole) {
+  Choices choices;
+  const auto policy = Policy::shipped();
+  int granted = 0;
+  int refused = 0;
+  int waiting = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    const auto claim = random_claim(choices, *policy);
+    const auto decision = policy->decide(claim);
+    const auto* role = policy->find_role(decision.role);
+    if (decision.kind == Kind::refused) {
+      ++refused;
+      EXPECT_FALSE(decision.why.empty());
+      EXPECT_FALSE(decision.personal || decision.sensitive);
+      continue;
+    }
+    ASSERT_NE(role, nullptr);
+    ASSERT_TRUE(std::ranges::find(claim.roles, role->name) != claim.roles.end());
+    if (!claim.wanted_role.empty()) ASSERT_EQ(role->name, claim.wanted_role);
+    const auto grant = role->grants.find(claim.operation);
+    ASSERT_NE(grant, role->grants.end()) << claim.operation << " " << role->name;
+    EXPECT_EQ(decision.grant.rows, grant->second.rows);
+    if (grant->second.reason) EXPECT_TRUE(claim.has_reason);
+    if (decision.kind == Kind::needs_approval) {
+      ++waiting;
+      EXPECT_FALSE(claim.approved);
+      EXPECT_NE(policy->find_rule(decision.rule), nullptr);
+      EXPECT_FALSE(decision.personal || decision.sensitive);
+      continue;
+    }
+    ++granted;
+    if (!grant->second.approval.empty()) EXPECT_TRUE(claim.approved);
+    const auto may_show = [&](Shown shown) {
+      return shown == Shown::always || (shown == Shown::reason && claim.has_reason) ||
+             (shown == Shown::approval && claim.approved);
+    };
+    EXPECT_EQ(decision.personal, may_show(grant->second.personal));
+    EXPECT_EQ(decision.sensitive, decision.personal && may_show(grant->second.sensitive));
+    if (grant->second.rows == Rows::person && find_operation(claim.operation)->reads_events())
+      EXPECT_TRUE(claim.has_reason && claim.names_person);
+  }
+  EXPECT_GT(granted, 1000);
+  EXPECT_GT(refused, 1000);
+  EXPECT_GT(waiting, 100);
+}
+
+TEST(Policy, WhoeverHasNoRoleMayDoNothing) {
+  for (const auto& operation : operations()) {
+    auto claim = claim_of(operation.name, {});
+    claim.has_reason = claim.approved = claim.names_person = true;
+    EXPECT_EQ(Policy::shipped()->decide(claim).kind, Kind::refused) << operation.name;
+    claim.roles = {"nobody", "Compliance_officer", ""};
+    EXPECT_EQ(Policy::shipped()->decide(claim).kind, Kind::refused) << operation.name;
+  }
+}
+
+TEST(Policy, ARoleThatOneDoesNotHaveCannotBeActedIn) {
+  auto claim = claim_of("searchEvents", {"management"});
+  claim.wanted_role = "compliance_officer";
+  claim.has_reason = true;
+  EXPECT_EQ(Policy::shipped()->decide(claim).kind, Kind::refused);
+}
+
+// ------------------------------------------------------------------------------ the shipped policy
+
+TEST(ShippedPolicy, EveryOperationIsGrantedToSomeRoleAndDeniedToAnother) {
+  for (const auto& operation : operations()) {
+    const auto& roles = Policy::shipped()->roles();
+    const auto grants = [&](const Role& role) { return role.grants.contains(operation.name); };
+    EXPECT_TRUE(std::ranges::any_of(roles, grants)) << operation.name;
+    EXPECT_FALSE(std::ranges::all_of(roles, grants)) << operation.name;
+  }
+}
+
+TEST(ShippedPolicy, OnlyTheServersOwnKeyAndCustomersSeePersonalValuesUnasked) {
+  for (const auto& role : Policy::shipped()->roles())
+    for (const auto& [operation, grant] : role.grants) {
+      if (role.name == "service") continue;
+      if (role.name == "customer")
+        EXPECT_EQ(grant.rows, Rows::own) << operation;
+      else
+        EXPECT_NE(grant.personal, Shown::always) << role.name << " " << operation;
+    }
+}
+
+TEST(ShippedPolicy, RolesSeeWhatTheRequirementGivesThem) {
+  const auto policy = Policy::shipped();
+  auto search = claim_of("searchEvents", {"compliance_officer"});
+  EXPECT_FALSE(policy->decide(search).personal);
+  search.has_reason = true;
+  EXPECT_TRUE(policy->decide(search).personal);
+  EXPECT_FALSE(policy->decide(search).sensitive);
+
+  const auto figures = policy->decide(claim_of("searchEvents", {"management"}));
+  EXPECT_EQ(figures.grant.rows, Rows::counted);
+  EXPECT_EQ(policy->decide(claim_of("getEvent", {"management"})).kind, Kind::refused);
+
+  auto agent = claim_of("searchEvents", {"customer_service"});
+  EXPECT_EQ(policy->decide(agent).kind, Kind::refused);
+  agent.has_reason = true;
+  EXPECT_EQ(policy->decide(agent).kind, Kind::refused);
+  agent.names_person = true;
+  EXPECT_EQ(policy->decide(agent).kind, Kind::granted);
+  EXPECT_FALSE(policy->decide(agent).personal);
+  EXPECT_TRUE(has_kind(policy->decide(agent).grant.kinds, "communication.email"));
+  EXPECT_FALSE(has_kind(policy->decide(agent).grant.kinds, "communications"));
+  EXPECT_FALSE(has_kind(policy->decide(agent).grant.kinds, "data.change"));
+
+  EXPECT_EQ(policy->decide(claim_of("searchEvents", {"customer"})).grant.rows, Rows::own);
+  for (const auto* role : {"operator", "administrator"})
+    EXPECT_EQ(policy->decide(claim_of("exportSearch", {role})).kind, Kind::refused) << role;
+  auto erase = claim_of("erasePerson", {"compliance_officer"});
+  erase.has_reason = true;
+  EXPECT_EQ(policy->decide(erase).rule, "erasure");
+}
+
+// ------------------------------------------------------------------------------------------ reading
+
+// The shipped policy with one text in the place of another, which must be there.
+std::string changed(std::string_view old, std::string_view by) {
+  auto text = Policy::shipped()->text();
+  const auto at = text.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return at == std::string::npos ? text : text.replace(at, old.size(), by);
+}
+
+TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
+  struct Case {
+    std::string_view old, by, path;
+  };
+  constexpr Case cases[] = {
+      {R"("format":"vestige policy v1")", R"("format":"vestige policy v2")", "/format"},
+      {R"("small_count":5)", R"("small_count":0)", "/small_count"},
+      {R"("small_count":5)", R"("small_count":2.5)", "/small_count"},
+      {R"("small_count":5)", R"("small_counts":5)", "/small_counts"},
+      {R"("export_entries":1000)", R"("export_entries":"1000")", "/export_entries"},
+      {R"("rows":"counted")", R"("rows":"count")", "/roles/management/grants/1/rows"},
+      {R"("rows":"counted")", R"("row":"counted")", "/roles/management/grants/1/row"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})",
+       R"({"operations":["searchEvents","search"],"rows":"counted"})",
+       "/roles/management/grants/1/operations/1"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})",
+       R"({"operations":["searchEvents"],"rows":"counted"},{"operations":["searchEvents"]})",
+       "/roles/management/grants/2/operations/0"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})",
+       R"({"operations":["searchEvents"],"personal":"masked","sensitive":"shown"})",
+       "/roles/management/grants/1/sensitive"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})",
+       R"({"operations":["searchEvents"],"approval":"nobody"})", "/roles/management/grants/1/approval"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})", R"({"operations":[],"rows":"counted"})",
+       "/roles/management/grants/1/operations"},
+      {R"("deciders":["management"])", R"("deciders":["managers"])", "/approvals/bulk_export/deciders/0"},
+      {R"("deciders":["management"])", R"("deciders":["management","management"])",
+       "/approvals/bulk_export/deciders/1"},
+      {R"("minutes":60)", R"("minutes":1e9)", "/approvals/reveal/minutes"},
+      {R"("reveal":{)", R"("unveil":{)", "/approvals"},
+      {R"("key":{"about")", R"("keys":{"about")", "/roles"},
+      {R"("service":{"about")", R"("Service":{"about")", "/roles/Service"},
+  };
+  for (const auto& one : cases) {
+    const auto parsed = Policy::parse(changed(one.old, one.by));
+    ASSERT_FALSE(parsed) << one.by;
+    EXPECT_EQ(parsed.error().kind, ErrorKind::invalid);
+    EXPECT_EQ(parsed.error().path, one.path) << parsed.error().message;
+  }
+}
+
+TEST(PolicyText, IsReadBackFromItsCanonicalText) {
+  const auto again = Policy::parse(Policy::shipped()->text());
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)->text(), Policy::shipped()->text());
+  EXPECT_EQ(matrix_json(**again), matrix_json(*Policy::shipped()));
+}
+
+TEST(PolicyText, NoCutOrChangedTextGetsThroughUnseen) {
+  Choices choices;
+  const auto text = Policy::shipped()->text();
+  for (int i = 0; i < 3000; ++i) {
+    auto broken = text;
+    broken[choices.below(broken.size())] = static_cast<char>(choices.below(256));
+    if (choices.coin()) broken.resize(choices.below(broken.size()));
+    const auto parsed = Policy::parse(broken);
+    // What parses nevertheless says what it says: its canonical text gives the same policy.
+    if (parsed) EXPECT_EQ((*Policy::parse((*parsed)->text()))->text(), (*parsed)->text());
+  }
+}
+
+// ------------------------------------------------------------------------------------------- matrix
+
+TEST(Matrix, EveryCellSaysWhatADecisionDoes) {
+  const auto policy = Policy::shipped();
+  json::Parser parser;
+  json::Document document;
+  ASSERT_TRUE(parser.parse(matrix_json(*policy), document));
+  const auto rows = document.root().find("operations");
+  ASSERT_EQ(rows.size(), operations().size());
+  std::size_t cells = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t j = 0; j < rows.at(i).find("cells").size(); ++j, ++cells) {
+      const auto cell = rows.at(i).find("cells").at(j);
+      auto claim = claim_of(rows.at(i).find("operation").string(), {std::string(cell.find("role").string())});
+      claim.has_reason = claim.approved = claim.names_person = true;
+      const auto decision = policy->decide(claim);
+      const auto value = cell.find("value").string();
+      const auto value_class = cell.find("class").string();
+      if (value_class == "clear")
+        EXPECT_EQ(value == "-", decision.kind == Kind::refused) << claim.operation << " " << decision.why;
+      else if (value == "-" || value == "masked")
+        EXPECT_FALSE((value_class == "personal" ? decision.personal : decision.sensitive) &&
+                     decision.grant.rows != Rows::counted)
+            << claim.operation;
+      else
+        EXPECT_TRUE(value_class == "personal" ? decision.personal : decision.sensitive) << claim.operation;
+    }
+  EXPECT_GT(cells, operations().size() * policy->roles().size());
+}
+
+TEST(Matrix, TheTableNamesEveryRoleAndGrant) {
+  const auto table = matrix_table(*Policy::shipped());
+  for (const auto& role : Policy::shipped()->roles()) {
+    EXPECT_NE(table.find(fmt::format("{} ({})", role.title, role.name)), std::string::npos);
+    for (const auto& [operation, grant] : role.grants) EXPECT_NE(table.find(operation), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace vestige::access

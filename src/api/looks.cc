@@ -1,0 +1,97 @@
+// Every look is an entry of the stream `access` before the first byte of the answer: without the entry there
+// is no answer.
+#include "api/internal/impl.h"
+
+namespace vestige::api {
+namespace {
+
+struct Words {
+  std::string_view action;
+  std::string_view access_type;
+};
+
+Words words_of(access::Look look) {
+  switch (look) {
+    case access::Look::search:
+      return {"SEARCHED", "view"};
+    case access::Look::view:
+      return {"VIEWED", "view"};
+    case access::Look::export_:
+      return {"EXPORTED", "export"};
+    case access::Look::prove:
+      return {"PROVED", "view"};
+    case access::Look::reveal:
+      return {"REVEALED", "export"};
+    case access::Look::watch:
+      return {"WATCHED", "view"};
+    case access::Look::none:
+      break;
+  }
+  return {};
+}
+
+std::string_view outcome_of(unsigned status) {
+  if (status < 400) return "success";
+  return status == 401 || status == 403 ? "unauthorized" : "failure";
+}
+
+}  // namespace
+
+audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
+                               unsigned status) const {
+  const auto words = words_of(caller.operation->look);
+  audit::Look look{.action = std::string(words.action),
+                   .access_type = std::string(caller.prints ? "print" : words.access_type),
+                   .operation = caller.operation->name,
+                   .source_type = "API_KEY",
+                   .source_id = format_uuid(caller.id),
+                   .source_name = caller.name,
+                   .role = caller.decision.role,
+                   .ip = caller.ip,
+                   .user_agent = caller.user_agent,
+                   .target_type = at.target_type,
+                   .target_id = at.target_id,
+                   .query = at.query,
+                   .reason = caller.reason,
+                   .personal = caller.decision.personal,
+                   .sensitive = caller.decision.sensitive,
+                   .outcome = std::string(outcome_of(status)),
+                   .status = status,
+                   .given_out = given_out};
+  // Only of somebody about whom there is something: nobody gets a key by being asked for.
+  if (given_out.entries > 0) look.person = caller.person;
+  return look;
+}
+
+void Api::Impl::record_look(const audit::Look& look, std::function<void(Status)> then) {
+  auto batch = parts_.looks.prepare_system(audit::look_event(look));
+  if (!batch) return then(std::unexpected(std::move(batch).error()));
+  parts_.looks.submit(*std::move(batch), [self = shared_from_this(), then = std::move(then)](auto outcome) {
+    auto status = std::make_shared<Status>();
+    if (!outcome) *status = std::unexpected(std::move(outcome).error());
+    // Off the committer.
+    self->parts_.loop.post([status, then] { then(std::move(*status)); });
+  });
+}
+
+void Api::Impl::answer_look(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
+                            http::Response response, http::Responder responder) {
+  if (caller.operation->look == access::Look::none) return responder.respond(std::move(response));
+  auto answer =
+      std::make_shared<std::pair<http::Responder, http::Response>>(std::move(responder), std::move(response));
+  record_look(look_of(caller, at, given_out, answer->second.status), [answer](Status recorded) {
+    answer->first.respond(recorded ? std::move(answer->second) : http::problem(recorded.error()));
+  });
+}
+
+void Api::Impl::look(const Caller& caller, http::Responder responder, Looking looking) {
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.queries.post([self = shared_from_this(), caller, shared, looking = std::move(looking)] {
+    const auto visibility = self->visibility_of(caller);
+    LookedAt at;
+    auto response = looking(visibility, at);
+    self->answer_look(caller, at, *visibility.given_out, std::move(response), std::move(*shared));
+  });
+}
+
+}  // namespace vestige::api
