@@ -1,5 +1,5 @@
-// Looking for words in the bytes of entries, before they are taken apart: most rows of a page that a filter let
-// through are passed over by this, so it decides what a search for a rare word costs.
+// Looking for words in the bytes of entries, before they are taken apart: most rows of a page that a filter
+// let through are passed over by this, so it decides what a search for a rare word costs.
 #pragma once
 
 #include <string_view>

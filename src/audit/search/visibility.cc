@@ -59,8 +59,9 @@ void GivenOut::add(const std::vector<seal::Reference>& references) {
 
 Status check_visible(const Visibility& visibility, const std::vector<FieldPath>& fields) {
   const auto refuse = [](const FieldPath& field, std::string_view what) {
-    return fail(ErrorKind::denied, fmt::format("you may not read {}, so you cannot search, sort or count by {}",
-                                               what, field.text()));
+    return fail(
+        ErrorKind::denied,
+        fmt::format("you may not read {}, so you cannot search, sort or count by {}", what, field.text()));
   };
   for (const auto& field : fields) {
     for (const auto& hidden : visibility.hidden)

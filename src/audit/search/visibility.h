@@ -31,8 +31,8 @@ struct Visibility {
   std::vector<FieldPath> hidden{};  // with everything below; the first key is a member of the event
   bool personal = true;             // what sections hold is shown; otherwise it is not matched or counted
   bool sensitive = true;            // so are the values among them that `kinds` mark x-sensitive
-  // A value that is there and not told stands as a mask. Otherwise it is absent, and so is the whole section that has a
-  // sensitive value which is not told: for readers who hand sections on with what proves them.
+  // A value that is there and not told stands as a mask. Otherwise it is absent, and so is the whole section
+  // that has a sensitive value which is not told: for readers who hand sections on with what proves them.
   bool masks = false;
   std::optional<std::string> person{};    // only entries that hold something of this one
   bool own = false;                       // `person` is who reads: sections of others do not exist
