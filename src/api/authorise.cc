@@ -176,4 +176,11 @@ audit::Visibility Api::Impl::visibility_of(const Caller& caller) const {
   return visibility;
 }
 
+http::Response Api::Impl::refusal(const Caller& caller, Error error) {
+  if (error.kind == ErrorKind::denied && caller.reason.empty() &&
+      caller.decision.grant.personal == access::Shown::reason)
+    error.message += "; your role may for a reason: say it in the header X-Vestige-Reason (--reason)";
+  return http::problem(error);
+}
+
 }  // namespace vestige::api

@@ -117,7 +117,7 @@ void Api::Impl::begin_export(const Caller& caller, audit::ExportOrder order,
   auto begun = audit::Export::begin(parts_.reader, std::move(visibility), std::move(order));
   if (!begun) {
     leave_export();
-    return answer_look(caller, at, {}, http::problem(begun.error()), std::move(responder));
+    return answer_look(caller, at, {}, refusal(caller, begun.error()), std::move(responder));
   }
   auto look = look_of(caller, at, {}, 200);
   look.action = "EXPORT_BEGUN";

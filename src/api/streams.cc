@@ -66,7 +66,7 @@ void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Re
   if (!search) return responder.respond(http::problem(search.error()));
   const auto visibility = visibility_of(caller);
   if (const auto visible = audit::check_visible(visibility, (*search)->search); !visible)
-    return answer_look(caller, {}, {}, http::problem(visible.error()), std::move(responder));
+    return answer_look(caller, {}, {}, refusal(caller, visible.error()), std::move(responder));
   Follower follower{
       .stream = nullptr,
       .search = *search,

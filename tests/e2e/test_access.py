@@ -70,7 +70,8 @@ def test_personal_values_are_masked_until_there_is_a_reason(context):
     for body in ({"subject": "p-1"}, {"facets": ["detail.customer_phone"]},
                  {"filter": {"field": "detail.call_summary", "prefix": "asked"}},
                  {"query": "detail.customer_phone:+27820000001"}):
-        assert ask(server, "POST", SEARCH, body, **asks).status == 403, body
+        refusal = ask(server, "POST", SEARCH, body, **asks)
+        assert refusal.status == 403 and "X-Vestige-Reason" in refusal.json()["detail"], (body, refusal)
         assert ask(server, "POST", SEARCH, body, **asks, **with_reason("complaint T-1")).status == 200, body
     sensitive = {"filter": {"field": "detail.recording_reference", "equals": "recording1"}}
     assert ask(server, "POST", SEARCH, sensitive, **asks, **with_reason("complaint T-1")).status == 403

@@ -69,6 +69,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::expected<Caller, http::Response> admit(const http::Request& request,
                                               const access::Operation& operation) const;
   audit::Visibility visibility_of(const Caller& caller) const;
+  // An error of a look; of what a reason would allow, it says so.
+  static http::Response refusal(const Caller& caller, Error error);
   audit::Look look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
                       unsigned status) const;
   void record_look(const audit::Look& look, std::function<void(Status)> then);
