@@ -5,6 +5,7 @@ files; erasing a person takes the reasons of looks at them too, and both verifie
 import http.client
 import json
 import re
+import subprocess
 import threading
 
 import harness
@@ -285,3 +286,24 @@ def test_the_command_line_gives_reasons_and_shows_looks(context):
     assert [each["detail"]["access_reason"] for each in found["events"]] == ["complaint"], found
     bad = context.vestige("query", "--reason", "two\nlines", data=server.data)
     assert bad.status == 2 and "--reason" in bad.errors, bad
+
+
+def test_every_example_of_the_page_works(context):
+    """docs/operating/access.md, from top to bottom in one shell, on a server that has the person of the page."""
+    server, folder = context.server(), context.folder
+    send(server, call("customer-4711", 1))
+    (folder / "var").symlink_to(server.data)
+    (folder / "vestige").symlink_to(harness.BINARY)
+    blocks = (harness.ROOT / "docs/operating/access.md").read_text().split("```\n")[1::2]
+    assert len(blocks) == 6, blocks
+    script = "set -e -o pipefail\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
+    script = script.replace("http://127.0.0.1:8080", server.url)
+    environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
+    done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=folder, env=environment, check=False, text=True)
+    assert done.returncode == 0, done
+    answers = done.stdout.split("---\n")
+    assert answers[2].count("invoice1") == 2 and "recording1" not in answers[2], answers[2]
+    assert answers[3].count('"searchEvents"') >= 2, answers[3]
+    assert answers[4].count('"data.access"') >= 3, answers[4]
+    # Two looks at the person, and those at what they left.
+    assert answers[5].count("complaint T-2210") == 2, answers[5]
