@@ -200,9 +200,13 @@ class Policy::Reading {
     VESTIGE_TRY(const auto names, read_names(value, "operations", path));
     for (std::size_t i = 0; i < names.size(); ++i) {
       const auto at = below(below(path, "operations"), i);
-      if (find_operation(names[i]) == nullptr)
+      const auto* operation = find_operation(names[i]);
+      if (operation == nullptr)
         return refuse(at,
                       fmt::format("there is no operation {}; `vestige access matrix` lists them", names[i]));
+      if (grant.rows == Rows::counted && operation->look != Look::search)
+        return refuse(at,
+                      fmt::format("{} counts nothing, so it cannot be granted with counted rows", names[i]));
       if (!role.grants.emplace(names[i], grant).second)
         return refuse(at, fmt::format("the role grants {} twice", names[i]));
     }
@@ -283,7 +287,7 @@ bool is_shown(Shown shown, const Claim& claim) {
 
 Decision Policy::decide(const Claim& claim) const {
   if (!claim.wanted_role.empty() && std::ranges::find(claim.roles, claim.wanted_role) == claim.roles.end())
-    return refused(fmt::format("you do not have the role that X-Vestige-Role names"));
+    return refused("you do not have the role that X-Vestige-Role names");
   const Role* role = nullptr;
   for (const auto& name : claim.roles) {
     if (!claim.wanted_role.empty() && name != claim.wanted_role) continue;
@@ -296,6 +300,9 @@ Decision Policy::decide(const Claim& claim) const {
   const auto& grant = role->grants.find(claim.operation)->second;
   const auto* operation = find_operation(claim.operation);
   CHECK(operation != nullptr);
+  // Whose own it is, follows from who signed in and from nothing that a request says.
+  if (grant.rows == Rows::own && !claim.is_customer)
+    return refused("your role is for customers, who see what is about themselves");
   const bool of_person = operation->reads_events() && grant.rows == Rows::person;
   if ((grant.reason || of_person) && !claim.has_reason)
     return refused("your role may do this for a reason: say it in the header X-Vestige-Reason");
@@ -309,6 +316,8 @@ Decision Policy::decide(const Claim& claim) const {
   if (!claim.approved && (!grant.approval.empty() || values_wait)) {
     decision.kind = Decision::Kind::needs_approval;
     decision.rule = grant.approval.empty() ? std::string(reveal_rule) : grant.approval;
+    decision.why = fmt::format("your role may do this with an approval ({}), which cannot be asked for yet",
+                               find_rule(decision.rule)->about);
     return decision;
   }
   decision.kind = Decision::Kind::granted;

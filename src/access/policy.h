@@ -57,6 +57,7 @@ struct Claim {
   std::string_view wanted_role;        // X-Vestige-Role; empty: none
   bool has_reason = false;             // X-Vestige-Reason
   bool approved = false;               // by an approval that is good for this very request
+  bool is_customer = false;            // the caller is a person whose data this is
   bool names_person = false;           // the request is about one person
   bool wants_approved_values = false;  // it asks for values that only an approval shows
 };

@@ -47,6 +47,7 @@ Claim random_claim(Choices& choices, const Policy& policy) {
   claim.has_reason = choices.coin();
   claim.approved = choices.coin();
   claim.names_person = choices.coin();
+  claim.is_customer = choices.coin();
   claim.wants_approved_values = choices.coin();
   return claim;
 }
@@ -76,6 +77,7 @@ TEST(Policy, ADecisionNeverGoesBeyondTheGrantOfOneRole) {
     ASSERT_NE(grant, role->grants.end()) << claim.operation << " " << role->name;
     EXPECT_EQ(decision.grant.rows, grant->second.rows);
     if (grant->second.reason) EXPECT_TRUE(claim.has_reason);
+    if (grant->second.rows == Rows::own) EXPECT_TRUE(claim.is_customer);
     if (decision.kind == Kind::needs_approval) {
       ++waiting;
       EXPECT_FALSE(claim.approved);
@@ -161,7 +163,11 @@ TEST(ShippedPolicy, RolesSeeWhatTheRequirementGivesThem) {
   EXPECT_FALSE(has_kind(policy->decide(agent).grant.kinds, "communications"));
   EXPECT_FALSE(has_kind(policy->decide(agent).grant.kinds, "data.change"));
 
-  EXPECT_EQ(policy->decide(claim_of("searchEvents", {"customer"})).grant.rows, Rows::own);
+  auto customer = claim_of("searchEvents", {"customer"});
+  customer.has_reason = customer.names_person = true;
+  EXPECT_EQ(policy->decide(customer).kind, Kind::refused);
+  customer.is_customer = true;
+  EXPECT_EQ(policy->decide(customer).grant.rows, Rows::own);
   for (const auto* role : {"operator", "administrator"})
     EXPECT_EQ(policy->decide(claim_of("exportSearch", {role})).kind, Kind::refused) << role;
   auto erase = claim_of("erasePerson", {"compliance_officer"});
@@ -202,6 +208,9 @@ TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
        "/roles/management/grants/1/sensitive"},
       {R"({"operations":["searchEvents"],"rows":"counted"})",
        R"({"operations":["searchEvents"],"approval":"nobody"})", "/roles/management/grants/1/approval"},
+      {R"({"operations":["searchEvents"],"rows":"counted"})",
+       R"({"operations":["searchEvents","getEvent"],"rows":"counted"})",
+       "/roles/management/grants/1/operations/1"},
       {R"({"operations":["searchEvents"],"rows":"counted"})", R"({"operations":[],"rows":"counted"})",
        "/roles/management/grants/1/operations"},
       {R"("deciders":["management"])", R"("deciders":["managers"])", "/approvals/bulk_export/deciders/0"},
@@ -254,7 +263,7 @@ TEST(Matrix, EveryCellSaysWhatADecisionDoes) {
     for (std::size_t j = 0; j < rows.at(i).find("cells").size(); ++j, ++cells) {
       const auto cell = rows.at(i).find("cells").at(j);
       auto claim = claim_of(rows.at(i).find("operation").string(), {std::string(cell.find("role").string())});
-      claim.has_reason = claim.approved = claim.names_person = true;
+      claim.has_reason = claim.approved = claim.names_person = claim.is_customer = true;
       const auto decision = policy->decide(claim);
       const auto value = cell.find("value").string();
       const auto value_class = cell.find("class").string();

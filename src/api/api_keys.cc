@@ -52,14 +52,7 @@ std::vector<std::string_view> split(std::string_view text, char at) {
   }
 }
 
-// base64url without padding of 32 bytes.
-std::string key_text(const Key& secret) {
-  auto text = to_base64(secret);
-  while (text.ends_with('=')) text.pop_back();
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return std::string(key_prefix) + text;
-}
+std::string key_text(const Key& secret) { return std::string(key_prefix) + to_base64url(secret); }
 
 bool parse_scopes(std::string_view text, Scopes& scopes) {
   for (const auto name : split(text, ',')) {

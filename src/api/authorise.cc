@@ -61,6 +61,17 @@ Result<std::optional<std::string>> person_of(const http::Request& request,
   return std::string(subject.string());
 }
 
+// What only looks need to know of a request; the many that record events are spared it.
+Status tell_of_look(const http::Request& request, Caller& caller) {
+  VESTIGE_TRY(caller.person, person_of(request, *caller.operation));
+  caller.user_agent = user_agent_of(request);
+  const auto access = request.header("x-vestige-access").value_or("view");
+  if (access != "view" && access != "print")
+    return fail(ErrorKind::invalid, "the header X-Vestige-Access must be view or print");
+  caller.prints = access == "print";
+  return {};
+}
+
 }  // namespace
 
 std::optional<ApiKey> Api::Impl::key_of(const http::Request& request) const {
@@ -90,19 +101,12 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
                 .tenant = key->tenant,
                 .operation = &operation,
                 .decision = {},
-                .ip = request.peer_address,
-                .user_agent = user_agent_of(request)};
+                .ip = request.peer_address};
   auto reason = text_header(request, "x-vestige-reason");
   if (!reason) return std::unexpected(http::problem(reason.error()));
   caller.reason = *std::move(reason);
-  auto person = person_of(request, operation);
-  if (!person) return std::unexpected(http::problem(person.error()));
-  caller.person = *std::move(person);
-  if (const auto access = request.header("x-vestige-access"); access && *access != "view") {
-    if (*access != "print")
-      return std::unexpected(http::problem(400, "the header X-Vestige-Access must be view or print"));
-    caller.prints = true;
-  }
+  if (operation.look != access::Look::none)
+    if (auto told = tell_of_look(request, caller); !told) return std::unexpected(http::problem(told.error()));
   if (!operation.scope || !key->scopes.has(*operation.scope)) {
     caller.decision.why = operation.scope ? fmt::format("the key \"{}\" lacks the scope {} that this needs",
                                                         key->name, access::name_of(*operation.scope))
@@ -168,10 +172,9 @@ audit::Visibility Api::Impl::visibility_of(const Caller& caller) const {
   visibility.masks = true;
   visibility.kinds = &parts_.kinds;
   visibility.given_out = std::make_shared<audit::GivenOut>();
-  if (decision.grant.rows == access::Rows::person || decision.grant.rows == access::Rows::own) {
-    visibility.person = caller.person;
-    visibility.own = decision.grant.rows == access::Rows::own;
-  }
+  // No caller is a customer as long as there are only keys, so the policy grants nobody their own.
+  CHECK(decision.grant.rows != access::Rows::own);
+  if (decision.grant.rows == access::Rows::person) visibility.person = caller.person;
   if (decision.grant.rows == access::Rows::counted) visibility.small_count = parts_.policy->small_count();
   return visibility;
 }

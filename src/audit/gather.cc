@@ -41,21 +41,8 @@ Result<bool> take_page(SearchAnswer& page, std::span<const std::string_view> kin
 
 }  // namespace
 
-Wanted& Wanted::text(std::string_view name, std::string_view value) {
-  std::string quoted;
-  json::append_quoted(quoted, value);
-  return raw(name, quoted);
-}
-
-Wanted& Wanted::raw(std::string_view name, std::string_view json) {
-  members_.push_back(members_.empty() ? '{' : ',');
-  json::append_quoted(members_, name);
-  members_.append(":").append(json);
-  return *this;
-}
-
 Result<SearchAnswer> search_page(Reader& reader, const Asker& asker, const Wanted& wanted) {
-  const auto body = wanted.body();
+  const auto body = wanted.str();
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(body, document));

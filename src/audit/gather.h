@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "audit/reader.h"
+#include "json/object_writer.h"
 
 namespace vestige::audit {
 
@@ -33,16 +34,8 @@ struct Asker {
   std::string_view caller;
 };
 
-// A search's members that say what is wanted, such as {"targetId":"T-1"}; built with text().
-class Wanted {
- public:
-  Wanted& text(std::string_view name, std::string_view value);  // `value` is valid UTF-8
-  Wanted& raw(std::string_view name, std::string_view json);
-  std::string body() const { return members_.empty() ? "{}" : members_ + "}"; }
-
- private:
-  std::string members_;
-};
+// A search's members that say what is wanted, such as {"targetId":"T-1"}.
+using Wanted = json::ObjectWriter;
 
 // One page, oldest arrival first unless `wanted` says otherwise.
 Result<SearchAnswer> search_page(Reader& reader, const Asker& asker, const Wanted& wanted);

@@ -4,35 +4,13 @@
 
 #include "audit/limits.h"
 #include "base/encoding.h"
-#include "json/json.h"
+#include "json/object_writer.h"
 
 namespace vestige::audit {
 namespace {
 
 // Long enough that different values have different digests, too short to be worth guessing at.
 constexpr std::size_t digest_bytes = 8;
-
-// Members in the order of their adding.
-class ObjectWriter {
- public:
-  ObjectWriter& text(std::string_view name, std::string_view value) {
-    if (value.empty()) return *this;
-    std::string quoted;
-    json::append_quoted(quoted, value);
-    return raw(name, quoted);
-  }
-  ObjectWriter& raw(std::string_view name, std::string_view json) {
-    if (json.empty()) return *this;
-    text_ += text_.empty() ? '{' : ',';
-    json::append_quoted(text_, name);
-    text_.append(":").append(json);
-    return *this;
-  }
-  std::string take() { return text_.empty() ? "{}" : std::move(text_) + "}"; }
-
- private:
-  std::string text_;
-};
 
 std::string refs_json(const GivenOut& given_out) {
   if (given_out.refs.empty()) return {};
@@ -52,36 +30,38 @@ std::string shown_json(const Look& look) {
 }  // namespace
 
 std::string look_event(const Look& look) {
-  ObjectWriter detail;
-  detail.text("access_type", look.access_type)
-      .text("access_reason", look.reason)
-      .text("operation", look.operation)
-      .text("role", look.role)
-      .raw("query", look.query)
+  json::ObjectWriter detail;
+  detail.text_if_any("access_type", look.access_type)
+      .text_if_any("access_reason", look.reason)
+      .text_if_any("operation", look.operation)
+      .text_if_any("role", look.role)
+      .raw_if_any("query", look.query)
       .raw("count", fmt::format("{}", look.given_out.entries))
-      .raw("subjects", refs_json(look.given_out))
+      .raw_if_any("subjects", refs_json(look.given_out))
       .raw("shown", shown_json(look))
-      .text("approval", look.approval)
-      .text("outcome", look.outcome)
+      .text_if_any("approval", look.approval)
+      .text_if_any("outcome", look.outcome)
       .raw("status", fmt::format("{}", look.status));
   if (look.given_out.more_refs)
-    detail.text("limit", fmt::format("given_out_refs_max = {}", given_out_refs_max));
-  ObjectWriter context;
-  context.text("ip", look.ip).text("userAgent", look.user_agent).text("sessionId", look.session);
-  ObjectWriter source;
-  source.text("name", look.source_name);
-  ObjectWriter event;
-  event.text("kind", "data.access")
-      .text("action", look.action)
-      .text("sourceType", look.source_type)
-      .text("sourceId", look.source_id)
-      .raw("sourceEntityMeta", source.take())
-      .text("targetType", look.target_type)
-      .text("targetId", look.target_id)
-      .text("subject", look.person.value_or(""))
-      .raw("detail", detail.take())
-      .raw("context", context.take());
-  return event.take();
+    detail.text_if_any("limit", fmt::format("given_out_refs_max = {}", given_out_refs_max));
+  json::ObjectWriter context;
+  context.text_if_any("ip", look.ip)
+      .text_if_any("userAgent", look.user_agent)
+      .text_if_any("sessionId", look.session);
+  json::ObjectWriter source;
+  source.text_if_any("name", look.source_name);
+  json::ObjectWriter event;
+  event.text_if_any("kind", "data.access")
+      .text_if_any("action", look.action)
+      .text_if_any("sourceType", look.source_type)
+      .text_if_any("sourceId", look.source_id)
+      .raw("sourceEntityMeta", source.str())
+      .text_if_any("targetType", look.target_type)
+      .text_if_any("targetId", look.target_id)
+      .text_if_any("subject", look.person.value_or(""))
+      .raw("detail", detail.str())
+      .raw("context", context.str());
+  return event.str();
 }
 
 QueryDigests::QueryDigests(vault::Vault& vault, std::string_view tenant)
