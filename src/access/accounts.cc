@@ -83,16 +83,17 @@ Result<Account> Accounts::Impl::account_of(const store::AccountRow& row) const {
   return account;
 }
 
-Status Accounts::Impl::check_roles(const std::vector<std::string>& roles) const {
+Status Accounts::Impl::check_roles(std::string_view tenant, const std::vector<std::string>& roles) const {
   if (roles.size() > limits::roles_max)
     return invalid_at("/roles", fmt::format("an account has at most {} roles", limits::roles_max));
   for (std::size_t i = 0; i < roles.size(); ++i) {
     const auto path = fmt::format("/roles/{}", i);
-    // Names are joined with ',' and looked for by LIKE, so their alphabet is narrow whatever the policy says.
+    // Names are joined with ',', so their alphabet is that of the policy's names whatever it is asked for.
     const bool plain =
         !roles[i].empty() && roles[i].size() <= limits::role_bytes_max &&
-        roles[i].find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-    if (!plain || !parts.is_role(roles[i])) return invalid_at(path, "the policy has no role of this name");
+        roles[i].find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+    if (!plain || !parts.is_role(tenant, roles[i]))
+      return invalid_at(path, "the policy has no role of this name");
     if (std::ranges::count(roles, roles[i]) > 1) return invalid_at(path, "this role is listed twice");
   }
   return {};
@@ -161,7 +162,7 @@ std::string Accounts::Impl::new_link(state::Transaction& transaction, std::strin
 Status Accounts::Impl::record(state::Transaction& transaction, const Doer& by, const Client& client,
                               const store::AccountRow& row, const Act& act) const {
   const auto added =
-      parts.outbox.add(transaction, row.tenant, facts_stream,
+      parts.outbox.add(transaction, row.tenant, access_stream,
                        to_json({.kind = "access.security",
                                 .action = act.action,
                                 .time = parts.clock.now(),
@@ -202,7 +203,7 @@ Accounts::Accounts(AccountParts parts) : impl_(std::make_unique<Impl>(std::move(
 Accounts::~Accounts() = default;
 
 Result<Invitation> Accounts::create(const Principal& by, const Client& client, const NewAccount& wanted) {
-  VESTIGE_CHECKED(impl_->check_roles(wanted.roles));
+  VESTIGE_CHECKED(impl_->check_roles(by.tenant, wanted.roles));
   VESTIGE_TRY(const auto row, impl_->new_row(by.tenant, wanted));
   return impl_->parts.database.write([&](state::Transaction& transaction) -> Result<Invitation> {
     VESTIGE_CHECKED(impl_->insert(transaction, row));
@@ -240,7 +241,7 @@ Result<std::vector<Account>> Accounts::list(const Principal& by, std::string_vie
 
 Result<Account> Accounts::set_roles(const Principal& by, const Client& client, const Uuid& id,
                                     const std::vector<std::string>& roles) {
-  VESTIGE_CHECKED(impl_->check_roles(roles));
+  VESTIGE_CHECKED(impl_->check_roles(by.tenant, roles));
   return impl_->administer(
       by, client, id, [&](auto& transaction, auto& changes, auto& row) -> Result<std::optional<Impl::Act>> {
         const auto before = row.roles;

@@ -101,8 +101,8 @@ struct AccountParts {
   Failures& failures;
   platform::Clock& clock;
   platform::Entropy& entropy;
-  // Whether the policy has a role of this name.
-  std::function<bool(std::string_view)> is_role;
+  // Whether the policy of this tenant has a role of this name.
+  std::function<bool(std::string_view tenant, std::string_view role)> is_role;
   std::string issuer = "Vestige";  // what authenticator applications show
 };
 

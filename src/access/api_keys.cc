@@ -158,7 +158,7 @@ Result<ApiKeys::Created> ApiKeys::make(const Wanted& wanted) {
   if (!is_text(wanted.service))
     return invalid_at("/service",
                       fmt::format("a service's name has at most {} bytes", limits::key_name_bytes_max));
-  if (wanted.role && !options_.is_role(*wanted.role))
+  if (wanted.role && !options_.is_role(wanted.tenant, *wanted.role))
     return invalid_at("/role", "the policy has no role of this name");
   if (wanted.scopes.empty() && !wanted.role)
     return invalid_at("/scopes", "a key needs at least one of the scopes ingest, read, admin");
@@ -203,7 +203,7 @@ Status ApiKeys::record(state::Transaction& transaction, std::string_view action,
   // The first key of a server makes itself. No circumstances: a key is nobody's, so there is nobody under
   // whose key an address could be sealed.
   const auto added = outbox_.add(
-      transaction, about.tenant, facts_stream,
+      transaction, about.tenant, acts_stream,
       to_json({.kind = "system.key",
                .action = action,
                .time = clock_.now(),
@@ -323,7 +323,7 @@ Status ApiKeys::tell_refused() {
   VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
     for (const auto& [refused, count] : sums) {
       const auto added = outbox_.add(
-          transaction, refused.tenant, facts_stream,
+          transaction, refused.tenant, access_stream,
           to_json(
               {.kind = "access.security",
                .action = "COUNTED",

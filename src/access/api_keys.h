@@ -50,8 +50,8 @@ inline constexpr std::string_view imported_keys_file_name = "api-keys.imported";
 class ApiKeys {
  public:
   struct Options {
-    // Whether the policy has a role of this name.
-    std::function<bool(std::string_view)> is_role;
+    // Whether the policy of this tenant has a role of this name.
+    std::function<bool(std::string_view tenant, std::string_view role)> is_role;
     // Where refused keys that nobody has are put on record.
     std::string home_tenant = "default";
   };

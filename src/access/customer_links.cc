@@ -86,7 +86,7 @@ Result<CustomerLinks::Made> CustomerLinks::make(const Principal& by, const Clien
                         .subject = wanted.subject};
   VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
     const auto added = outbox_.add(
-        transaction, by.tenant, facts_stream,
+        transaction, by.tenant, access_stream,
         to_json({.kind = "access.security",
                  .action = "CREATED",
                  .time = clock_.now(),

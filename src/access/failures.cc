@@ -39,7 +39,7 @@ Status Failures::tell(const Refusal& refusal, const std::function<Status(state::
                                    {.name = "response", .value = refusal.response}}});
   return database_.write([&](state::Transaction& transaction) -> Status {
     if (also) VESTIGE_CHECKED(also(transaction));
-    const auto added = outbox_.add(transaction, refusal.tenant, facts_stream, std::move(event));
+    const auto added = outbox_.add(transaction, refusal.tenant, access_stream, std::move(event));
     if (!added) return std::unexpected(added.error());
     return {};
   });
@@ -60,7 +60,7 @@ Status Failures::sweep() {
   for (const auto& [tenant, count] : sums) {
     VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
       const auto added = outbox_.add(
-          transaction, tenant, facts_stream,
+          transaction, tenant, access_stream,
           to_json({.kind = "access.security",
                    .action = "COUNTED",
                    .time = clock_.now(),

@@ -85,10 +85,20 @@ CREATE TABLE access_api_keys (
 CREATE UNIQUE INDEX access_api_keys_by_digest ON access_api_keys (digest);
 )sql";
 
+constexpr std::string_view policies = R"sql(
+CREATE TABLE access_policies (
+  tenant VARCHAR(255) PRIMARY KEY,
+  version BIGINT NOT NULL,
+  changed BIGINT NOT NULL,
+  policy TEXT NOT NULL
+);
+)sql";
+
 constexpr state::Migration all[] = {
     {.module = "access", .number = 1, .sql = accounts},
     {.module = "access", .number = 2, .sql = sessions},
     {.module = "access", .number = 3, .sql = keys},
+    {.module = "access", .number = 4, .sql = policies},
 };
 
 }  // namespace

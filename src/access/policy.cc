@@ -159,11 +159,14 @@ class Policy::Reading {
     for (std::size_t i = 0; i < roles.size(); ++i) {
       const auto path = below("/roles", roles.key_at(i));
       if (!is_name(roles.key_at(i))) return refuse(path, "must have a name of a to z, 0 to 9 and _");
-      VESTIGE_CHECKED(only_members(roles.at(i), {"title", "about", "grants"}, path));
+      VESTIGE_CHECKED(only_members(roles.at(i), {"title", "about", "grants", "given_by"}, path));
       Role role;
       role.name = roles.key_at(i);
       VESTIGE_TRY(role.title, read_text(roles.at(i), "title", path));
       VESTIGE_TRY(role.about, read_text(roles.at(i), "about", path));
+      if (roles.at(i).find("given_by").exists()) {
+        VESTIGE_TRY(role.given_by, read_names(roles.at(i), "given_by", path));
+      }
       const auto grants = roles.at(i).find("grants");
       if (!grants.is_array()) return refuse(below(path, "grants"), "must be a list of grants");
       for (std::size_t j = 0; j < grants.size(); ++j)
@@ -221,9 +224,15 @@ class Policy::Reading {
       if (policy_.find_role(name) == nullptr)
         return refuse("/roles", fmt::format("must have the role {}, for API keys", name));
     for (const auto& rule : policy_.rules_)
-      for (std::size_t i = 0; i < rule.deciders.size(); ++i)
-        if (policy_.find_role(rule.deciders[i]) == nullptr)
-          return refuse(fmt::format("/approvals/{}/deciders/{}", rule.name, i), "must be a role of /roles");
+      VESTIGE_CHECKED(are_roles(rule.deciders, fmt::format("/approvals/{}/deciders", rule.name)));
+    for (const auto& role : policy_.roles_)
+      VESTIGE_CHECKED(are_roles(role.given_by, fmt::format("/roles/{}/given_by", role.name)));
+    return {};
+  }
+
+  Status are_roles(const std::vector<std::string>& names, const std::string& path) const {
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (policy_.find_role(names[i]) == nullptr) return refuse(below(path, i), "must be a role of /roles");
     return {};
   }
 
@@ -252,6 +261,12 @@ std::shared_ptr<const Policy> Policy::shipped() {
 const Role* Policy::find_role(std::string_view name) const {
   const auto found = std::ranges::find(roles_, name, &Role::name);
   return found == roles_.end() ? nullptr : &*found;
+}
+
+bool Policy::may_give(std::string_view by, std::string_view name) const {
+  const auto* role = find_role(name);
+  if (role == nullptr) return false;
+  return role->given_by.empty() || std::ranges::find(role->given_by, by) != role->given_by.end();
 }
 
 const ApprovalRule* Policy::find_rule(std::string_view name) const {

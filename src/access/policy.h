@@ -36,6 +36,7 @@ struct Role {
   std::string title;
   std::string about;
   std::map<std::string, Grant, std::less<>> grants;  // by operation
+  std::vector<std::string> given_by;                 // roles; empty: whoever may make accounts or keys
 };
 
 struct ApprovalRule {
@@ -81,6 +82,8 @@ class Policy {
 
   Decision decide(const Claim& claim) const;
   const Role* find_role(std::string_view name) const;
+  // Whether somebody who acts in the role `by` may give `role` to an account or a key.
+  bool may_give(std::string_view by, std::string_view role) const;
   const ApprovalRule* find_rule(std::string_view name) const;
   const std::vector<Role>& roles() const { return roles_; }  // as the policy has them
   const std::vector<ApprovalRule>& rules() const { return rules_; }

@@ -18,4 +18,14 @@ std::string_view name_of(Method method) {
   return "password";
 }
 
+std::string_view actor_type(const Principal& principal) {
+  constexpr std::string_view types[] = {"ACCOUNT", "API_KEY", "CUSTOMER"};
+  return types[static_cast<std::size_t>(principal.kind)];
+}
+
+std::string actor_id(const Principal& principal) {
+  const bool customer = principal.kind == PrincipalKind::customer;
+  return customer && principal.subject ? *principal.subject : format_uuid(principal.id);
+}
+
 }  // namespace vestige::access

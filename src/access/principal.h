@@ -31,4 +31,8 @@ struct Principal {
   std::optional<Uuid> session{};  // where there is one
 };
 
+// How the record names them: sourceType and sourceId of what they did. A customer is whose data it is.
+std::string_view actor_type(const Principal& principal);
+std::string actor_id(const Principal& principal);
+
 }  // namespace vestige::access

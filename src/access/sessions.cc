@@ -116,7 +116,7 @@ Status Sessions::Memory::record(state::Transaction& transaction, std::string_vie
   // Where somebody else ends it, the record of the session still says whose it was.
   if (const auto person = person_of(session); by.id != person)
     detail.push_back({.name = "user_id", .value = person});
-  const auto added = outbox.add(transaction, session.tenant, facts_stream,
+  const auto added = outbox.add(transaction, session.tenant, access_stream,
                                 to_json({.kind = "access.session",
                                          .action = action,
                                          .time = clock.now(),

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::milliseconds stream_period{100};
 constexpr std::chrono::milliseconds export_period{20};
+constexpr std::chrono::milliseconds on_record_wait{2'000};
 // The row of openapi.json; one that is not there does not compile.
 consteval const DescribedOperation& described(std::string_view name) {
   for (const auto& operation : described_operations)
@@ -61,6 +62,28 @@ http::Response no_such(std::string_view what) {
       Error{.kind = ErrorKind::not_found, .message = fmt::format("there is no such {}", what)});
 }
 
+std::unexpected<Error> refuse_at(std::string path, std::string what) {
+  return std::unexpected(
+      Error{.kind = ErrorKind::invalid, .message = std::move(what), .path = std::move(path)});
+}
+
+Status only_members(const json::Value& object, std::initializer_list<std::string_view> known) {
+  for (std::size_t i = 0; i < object.size(); ++i) {
+    if (std::ranges::find(known, object.key_at(i)) != known.end()) continue;
+    std::string path;
+    json::append_pointer(path, object.key_at(i));
+    return refuse_at(std::move(path), fmt::format("only {} are known here", fmt::join(known, ", ")));
+  }
+  return {};
+}
+
+std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what) {
+  const auto type = request.content_type();
+  if (type.empty() || type == "application/json" || type == "application/x-www-form-urlencoded")
+    return std::nullopt;
+  return http::problem(415, fmt::format("{} comes as application/json, not as {}", what, type));
+}
+
 std::string quoted(std::string_view text) {
   std::string out;
   json::append_quoted(out, text);
@@ -70,6 +93,16 @@ std::string quoted(std::string_view text) {
 void Api::Impl::query(http::Responder responder, std::function<http::Response()> answer) {
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.queries.post([shared, answer = std::move(answer)] { shared->respond(answer()); });
+}
+
+void Api::Impl::write_state(http::Responder responder, std::function<http::Response()> answer) {
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.signing.post([self = shared_from_this(), shared, answer = std::move(answer)] {
+    auto response = answer();
+    // What was asked for is done and durable either way.
+    static_cast<void>(self->parts_.outbox.wait_for_all(on_record_wait));
+    shared->respond(std::move(response));
+  });
 }
 
 void Api::Impl::act(http::Responder responder, std::function<http::Response()> answer) {
@@ -119,6 +152,8 @@ void Api::Impl::add_routes(http::Router& router) {
   closed(described("getCertificate"), &Impl::get_certificate);
   closed(described("searchLooks"), &Impl::post_search_looks);
   closed(described("getMatrix"), &Impl::get_matrix);
+  closed(described("getPolicy"), &Impl::get_policy);
+  closed(described("changePolicy"), &Impl::put_policy);
   open(described("getCheckpoint"), &Impl::get_checkpoint);
   open(described("getVerifierKey"), &Impl::get_verifier_key);
   open(described("getTile"), &Impl::get_tile);

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "access/policy.h"
-#include "api/api_keys.h"
+#include "access/identity.h"
+#include "access/policies.h"
 #include "audit/cursors.h"
 #include "audit/erasure.h"
 #include "audit/ingest.h"
@@ -23,9 +23,6 @@
 
 namespace vestige::api {
 
-// The entry that puts the making or revoking of a key on record; `actor` is the key that asked for it.
-std::string key_event(std::string_view action, const ApiKey& about, const Uuid& actor);
-
 inline constexpr std::size_t event_streams_max = 256;
 inline constexpr std::size_t exports_max = 8;  // at a time
 
@@ -33,6 +30,7 @@ struct ApiParts {
   platform::EventLoop& loop;     // where answers are put together
   platform::EventLoop& queries;  // where searches run, so that they hold up nobody else
   platform::EventLoop& acts;     // where erasures run, one after the other
+  platform::EventLoop& signing;  // where passwords are hashed and state is written
   platform::Clock& clock;
   trail::Log& log;
   trail::Stream& stream;  // default/audit
@@ -45,8 +43,14 @@ struct ApiParts {
   audit::Reader& looks_reader;
   const audit::QueryDigests& digests;
   const audit::KindRegistry& kinds;
-  std::shared_ptr<const access::Policy> policy;
-  ApiKeys& keys;
+  state::Database& database;
+  state::Fields& fields;
+  state::Outbox& outbox;
+  access::Policies& policies;
+  access::Identity& identity;
+  // What is known of a person who was just erased besides the trail goes too.
+  std::function<Status(std::string_view tenant, std::string_view subject)> forget_in_state;
+  bool over_tls = false;  // as browsers see it, so that cookies can say so
   std::function<http::ServerFigures()> http_figures;
   std::string version;
 };

@@ -1,4 +1,5 @@
-// Authorisation: a request's key, what the policy decides, and what the caller may see.
+// Authorisation: a request's key or session, what the policy decides, and what the caller may see.
+#include "api/internal/cookies.h"
 #include "api/internal/impl.h"
 #include "base/encoding.h"
 
@@ -7,7 +8,6 @@ namespace {
 
 constexpr std::string_view bearer_prefix = "Bearer ";
 constexpr std::size_t header_text_bytes_max = audit::look_reason_bytes_max;
-constexpr std::size_t user_agent_bytes_max = 512;
 constexpr std::size_t searched_body_bytes_max = 64 << 10;
 constexpr std::string_view public_paths[] = {"/",        "/docs",   "/docs.js", "/favicon.svg",
                                              "/healthz", "/readyz", "/metrics", "/openapi.json"};
@@ -16,8 +16,13 @@ bool is_public(std::string_view path) {
   return std::ranges::find(public_paths, path) != std::end(public_paths) || path.starts_with("/tlog/");
 }
 
+bool changes_something(const http::Request& request) {
+  return request.method != "GET" && request.method != "HEAD";
+}
+
 http::Response unauthorised() {
-  auto response = http::problem(401, "this needs an API key: send the header Authorization: Bearer <key>");
+  auto response = http::problem(
+      401, "this needs an API key (send the header Authorization: Bearer <key>), or that you sign in");
   response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"vestige\"");
   return response;
 }
@@ -33,13 +38,6 @@ Result<std::string> text_header(const http::Request& request, std::string_view n
                 fmt::format("the header {} must be UTF-8 of 1 to {} bytes without control characters", name,
                             header_text_bytes_max));
   return std::string(*text);
-}
-
-// What a client says about itself is kept as far as it can be.
-std::string user_agent_of(const http::Request& request) {
-  const auto text = request.header("user-agent").value_or("");
-  if (!is_utf8(text) || text.size() > user_agent_bytes_max) return {};
-  return std::string(text);
 }
 
 // Whom a request is about, where it names one person: by the header, by its path, or as the one subject of a
@@ -64,7 +62,6 @@ Result<std::optional<std::string>> person_of(const http::Request& request,
 // What only looks need to know of a request; the many that record events are spared it.
 Status tell_of_look(const http::Request& request, Caller& caller) {
   VESTIGE_TRY(caller.person, person_of(request, *caller.operation));
-  caller.user_agent = user_agent_of(request);
   const auto access = request.header("x-vestige-access").value_or("view");
   if (access != "view" && access != "print")
     return fail(ErrorKind::invalid, "the header X-Vestige-Access must be view or print");
@@ -74,14 +71,34 @@ Status tell_of_look(const http::Request& request, Caller& caller) {
 
 }  // namespace
 
-std::optional<ApiKey> Api::Impl::key_of(const http::Request& request) const {
-  const auto header = request.header("authorization");
-  if (!header || !header->starts_with(bearer_prefix)) return std::nullopt;
-  return parts_.keys.authenticate(header->substr(bearer_prefix.size()));
+// A header that is wrong is not made good by a cookie beside it.
+std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& request,
+                                                        const access::Client& client) const {
+  if (const auto header = request.header("authorization")) {
+    if (!header->starts_with(bearer_prefix)) return std::nullopt;
+    const auto key = parts_.identity.keys().authenticate(header->substr(bearer_prefix.size()), client);
+    if (!key) return std::nullopt;
+    SignedIn caller{.principal = key->principal(), .scopes = key->scopes};
+    // A key without a role acts as the policy says of keys; one with all scopes is the server's own.
+    if (!key->role)
+      caller.principal.roles = {
+          std::string(key->scopes == access::Scopes::all() ? access::service_role : access::key_role)};
+    return caller;
+  }
+  const auto token = cookie_of(request, session_cookie_name(parts_.over_tls));
+  const auto session = token ? parts_.identity.sessions().authenticate(*token) : std::nullopt;
+  if (!session) return std::nullopt;
+  SignedIn caller{.principal = session->principal(), .token = std::string(*token)};
+  // A browser sends its cookies along with requests that another site made it send.
+  if (changes_something(request))
+    caller.changes_safely =
+        parts_.identity.sessions().csrf_matches(*token, request.header("x-vestige-csrf").value_or(""));
+  return caller;
 }
 
 std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
-  if (is_public(request.path) || key_of(request)) return std::nullopt;
+  if (is_public(request.path)) return std::nullopt;
+  if (signed_in(request, access::Client::of(request.peer_address, ""))) return std::nullopt;
   return unauthorised();
 }
 
@@ -94,33 +111,45 @@ http::Handler Api::Impl::open_to_all(void (Impl::*handler)(http::Request, http::
 // The caller, or why there is none.
 std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& request,
                                                        const access::Operation& operation) const {
-  const auto key = key_of(request);
-  if (!key) return std::unexpected(unauthorised());
-  Caller caller{.id = key->id,
-                .name = key->name,
-                .tenant = key->tenant,
+  auto client = access::Client::of(request.peer_address, request.header("user-agent").value_or(""));
+  auto known = signed_in(request, client);
+  if (!known) return std::unexpected(unauthorised());
+  if (!known->changes_safely)
+    return std::unexpected(http::problem(
+        403, "a session changes something only with the header X-Vestige-CSRF; GET /api/session gives it"));
+  auto policy = parts_.policies.of(known->principal.tenant).policy;
+  Caller caller{.principal = std::move(known->principal),
+                .client = std::move(client),
+                .session_token = std::move(known->token),
                 .operation = &operation,
-                .decision = {},
-                .ip = request.peer_address};
+                .policy = std::move(policy),
+                .decision = {}};
+  const auto& principal = caller.principal;
   auto reason = text_header(request, "x-vestige-reason");
   if (!reason) return std::unexpected(http::problem(reason.error()));
   caller.reason = *std::move(reason);
   if (operation.look != access::Look::none)
     if (auto told = tell_of_look(request, caller); !told) return std::unexpected(http::problem(told.error()));
-  if (!operation.scope || !key->scopes.has(*operation.scope)) {
-    caller.decision.why = operation.scope ? fmt::format("the key \"{}\" lacks the scope {} that this needs",
-                                                        key->name, access::name_of(*operation.scope))
-                                          : "this is for people who signed in, not for API keys";
+  if (!operation.scope) {
+    if (principal.session)
+      caller.decision.kind = access::Decision::Kind::granted;
+    else
+      caller.decision.why = "this is for people who signed in, not for API keys";
+    return caller;
+  }
+  if (!known->scopes.empty() && !known->scopes.has(*operation.scope)) {
+    caller.decision.why = fmt::format("the key \"{}\" lacks the scope {} that this needs", principal.name,
+                                      access::name_of(*operation.scope));
     return caller;
   }
   access::Claim claim;
   claim.operation = operation.name;
-  // A key without a role acts as the policy says of keys; one with all scopes is the server's own.
-  claim.roles = {std::string(key->scopes == access::Scopes::all() ? access::service_role : access::key_role)};
+  claim.roles = principal.roles;
+  claim.is_customer = principal.kind == access::PrincipalKind::customer && principal.subject;
   claim.wanted_role = request.header("x-vestige-role").value_or("");
   claim.has_reason = !caller.reason.empty();
   claim.names_person = caller.person.has_value();
-  caller.decision = parts_.policy->decide(claim);
+  caller.decision = caller.policy->decide(claim);
   return caller;
 }
 
@@ -172,10 +201,13 @@ audit::Visibility Api::Impl::visibility_of(const Caller& caller) const {
   visibility.masks = true;
   visibility.kinds = &parts_.kinds;
   visibility.given_out = std::make_shared<audit::GivenOut>();
-  // No caller is a customer as long as there are only keys, so the policy grants nobody their own.
-  CHECK(decision.grant.rows != access::Rows::own);
+  if (decision.grant.rows == access::Rows::own) {
+    // Granted to customers alone, who have one.
+    visibility.person = caller.principal.subject.value();
+    visibility.own = true;
+  }
   if (decision.grant.rows == access::Rows::person) visibility.person = caller.person;
-  if (decision.grant.rows == access::Rows::counted) visibility.small_count = parts_.policy->small_count();
+  if (decision.grant.rows == access::Rows::counted) visibility.small_count = caller.policy->small_count();
   return visibility;
 }
 

@@ -69,21 +69,22 @@ void Api::Impl::answer_page(const Caller& caller, LookedAt at, http::Request req
                             http::Responder responder) {
   if (auto paging = take_paging(request, wanted); !paging)
     return responder.respond(http::problem(paging.error()));
-  look(
-      caller, std::move(responder),
-      [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted),
-       caller = format_uuid(caller.id)](const audit::Visibility& visibility, LookedAt& at) -> http::Response {
-        at = told;
-        const auto page = audit::search_page(self->parts_.reader, {visibility, caller}, wanted);
-        return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
-      });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted),
+        caller = format_uuid(caller.principal.id)](const audit::Visibility& visibility,
+                                                   LookedAt& at) -> http::Response {
+         at = told;
+         const auto page = audit::search_page(self->parts_.reader, {visibility, caller}, wanted);
+         return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
+       });
 }
 
 void Api::Impl::answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
                             http::Responder responder) {
   look(caller, std::move(responder),
        [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted), fold = std::move(fold),
-        caller = format_uuid(caller.id)](audit::Visibility visibility, LookedAt& at) -> http::Response {
+        caller = format_uuid(caller.principal.id)](audit::Visibility visibility,
+                                                   LookedAt& at) -> http::Response {
          at = told;
          // A fold tells what is hidden from what was removed by its absence.
          visibility.masks = false;

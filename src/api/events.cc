@@ -61,7 +61,7 @@ void Api::Impl::post_events(const Caller& caller, http::Request request, http::R
   if (!form)
     return responder.respond(http::problem(
         415, fmt::format("events come as application/json or application/x-ndjson, not as {}", type)));
-  const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
+  const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
   auto batch = parts_.ingest.prepare(request.body, *form, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
   submit(*std::move(batch), std::move(responder));
@@ -74,7 +74,7 @@ void Api::Impl::post_import(const Caller& caller, http::Request request, http::R
         http::problem(415, fmt::format("records come as application/x-ndjson, not as {}", type)));
   const auto format = request.captures.find("format");
   CHECK(format != request.captures.end());
-  const audit::RequestContext context{caller.tenant, caller.name, parts_.clock.now()};
+  const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
   auto batch = parts_.ingest.prepare_import(request.body, format->second, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
   submit(*std::move(batch), std::move(responder));

@@ -87,8 +87,8 @@ void Api::Impl::export_search(const Caller& caller, const http::Request& request
   audit::ExportOrder order{.search = (*search)->search,
                            .asked = json::canonical(asked),
                            .csv = *csv,
-                           .exporter = caller.id,
-                           .exporter_name = caller.name,
+                           .exporter = caller.principal.id,
+                           .exporter_name = caller.principal.name,
                            .now = parts_.clock.now()};
   {
     const Lock lock(exports_mutex_);

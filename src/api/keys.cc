@@ -4,113 +4,131 @@
 namespace vestige::api {
 namespace {
 
-std::string scopes_json(const Scopes& scopes) {
+template <typename Texts>
+std::string list_json(const Texts& texts) {
   std::string out = "[";
-  for (const auto name : scopes.names()) out += fmt::format("{}\"{}\"", out.size() > 1 ? "," : "", name);
+  for (const auto& text : texts) out += fmt::format("{}{}", out.size() > 1 ? "," : "", quoted(text));
   return out + "]";
 }
 
-// The members that describe a key, without braces.
-std::string key_json(const ApiKey& key) {
-  return fmt::format("\"id\":\"{}\",\"name\":{},\"scopes\":{},\"createdAt\":\"{}\"", format_uuid(key.id),
-                     quoted(key.name), scopes_json(key.scopes), format_time(key.created));
+// A key, and the secret where it was just made.
+std::string key_json(const access::ApiKey& key, std::string_view secret = {}) {
+  json::ObjectWriter out;
+  out.text_if_any("id", format_uuid(key.id)).text_if_any("name", key.name);
+  out.text_if_any("service", key.service);
+  if (key.role) out.text_if_any("role", *key.role);
+  out.raw("scopes", list_json(key.scopes.names()));
+  std::vector<std::string> ranges;
+  for (const auto& range : key.ranges) ranges.push_back(range.text());
+  if (!ranges.empty()) out.raw("ranges", list_json(ranges));
+  out.text_if_any("createdAt", format_time(key.created));
+  if (key.expires) out.text_if_any("expiresAt", format_time(*key.expires));
+  if (key.used) out.text_if_any("usedAt", format_time(*key.used));
+  out.text_if_any("key", secret);
+  return out.str();
 }
 
-std::unexpected<Error> refuse(std::string path, std::string what) {
-  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
-  error.path = std::move(path);
-  return std::unexpected(std::move(error));
+Result<std::optional<std::string>> text_member(const json::Value& root, std::string_view name) {
+  const auto value = root.find(name);
+  if (!value.exists() || value.is_null()) return std::nullopt;
+  if (!value.is_string()) return refuse_at(fmt::format("/{}", name), "must be a string");
+  return std::string(value.string());
 }
 
-struct KeyRequest {
-  std::string name;
-  Scopes scopes;
-};
+Status read_scopes(const json::Value& scopes, access::Scopes& to) {
+  if (!scopes.is_array()) return refuse_at("/scopes", "must be a list of ingest, read, admin");
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    const auto scope = scopes.at(i).is_string() ? access::parse_scope(scopes.at(i).string()) : std::nullopt;
+    if (!scope) return refuse_at(fmt::format("/scopes/{}", i), "must be ingest, read or admin");
+    if (to.has(*scope)) return refuse_at(fmt::format("/scopes/{}", i), "this scope is listed twice");
+    to.add(*scope);
+  }
+  return {};
+}
 
-Result<KeyRequest> parse_key_request(std::string_view body) {
+Status read_ranges(const json::Value& ranges, std::vector<std::string>& to) {
+  if (!ranges.is_array())
+    return refuse_at("/ranges", "must be a list of addresses or ranges like 10.0.0.0/8");
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    if (!ranges.at(i).is_string()) return refuse_at(fmt::format("/ranges/{}", i), "must be a string");
+    to.emplace_back(ranges.at(i).string());
+  }
+  return {};
+}
+
+Result<access::ApiKeys::Wanted> parse_key_request(std::string_view body, std::string_view tenant) {
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(body, document));
   const auto root = document.root();
-  if (!root.is_object()) return refuse("", "a key is asked for by an object with \"name\" and \"scopes\"");
-  for (std::size_t i = 0; i < root.size(); ++i)
-    if (root.key_at(i) != "name" && root.key_at(i) != "scopes") {
-      std::string path;
-      json::append_pointer(path, root.key_at(i));
-      return refuse(std::move(path), "only \"name\" and \"scopes\" are known here");
-    }
-  KeyRequest request;
-  const auto name = root.find("name");
-  const auto scopes = root.find("scopes");
-  if (!name.is_string()) return refuse("/name", "must be a string");
-  if (!scopes.is_array()) return refuse("/scopes", "must be a list of ingest, read, admin");
-  request.name = name.string();
-  for (std::size_t i = 0; i < scopes.size(); ++i) {
-    const auto scope = scopes.at(i).is_string() ? access::parse_scope(scopes.at(i).string()) : std::nullopt;
-    if (!scope) return refuse(fmt::format("/scopes/{}", i), "must be ingest, read or admin");
-    if (request.scopes.has(*scope)) return refuse(fmt::format("/scopes/{}", i), "this scope is listed twice");
-    request.scopes.add(*scope);
+  if (!root.is_object())
+    return refuse_at("", "a key is asked for by an object with \"name\" and either \"scopes\" or \"role\"");
+  VESTIGE_CHECKED(only_members(root, {"name", "scopes", "role", "service", "expiresAt", "ranges"}));
+  access::ApiKeys::Wanted wanted{.name = {}, .tenant = std::string(tenant)};
+  VESTIGE_TRY(const auto name, text_member(root, "name"));
+  if (!name) return refuse_at("/name", "must be a string");
+  wanted.name = *name;
+  VESTIGE_TRY(wanted.role, text_member(root, "role"));
+  VESTIGE_TRY(const auto service, text_member(root, "service"));
+  wanted.service = service.value_or("");
+  VESTIGE_TRY(const auto expires, text_member(root, "expiresAt"));
+  if (expires) {
+    wanted.expires = parse_time(*expires);
+    if (!wanted.expires) return refuse_at("/expiresAt", "must be a time like 2026-11-30T00:00:00Z");
   }
-  return request;
+  if (const auto scopes = root.find("scopes"); scopes.exists() || !wanted.role)
+    VESTIGE_CHECKED(read_scopes(scopes, wanted.scopes));
+  if (const auto ranges = root.find("ranges"); ranges.exists())
+    VESTIGE_CHECKED(read_ranges(ranges, wanted.ranges));
+  return wanted;
+}
+
+// Nobody makes a key that may more than the policy lets them give.
+Status may_give(const Caller& caller, const access::ApiKeys::Wanted& wanted) {
+  const auto role = wanted.role.value_or(
+      std::string(wanted.scopes == access::Scopes::all() ? access::service_role : access::key_role));
+  if (caller.policy->find_role(role) == nullptr || caller.policy->may_give(caller.decision.role, role))
+    return {};
+  return fail(ErrorKind::denied,
+              fmt::format("a {} may not give the role {}; a key with all three scopes has the role {}",
+                          caller.decision.role, role, access::service_role));
 }
 
 }  // namespace
 
-std::string key_event(std::string_view action, const ApiKey& about, const Uuid& actor) {
-  return fmt::format(
-      R"({{"action":"{}","detail":{{"keyId":"{}","name":{},"scopes":{}}},"kind":"system.key","sourceId":"{}",)"
-      R"("sourceType":"API_KEY","targetId":"{}","targetType":"API_KEY"}})",
-      action, format_uuid(about.id), quoted(about.name), scopes_json(about.scopes), format_uuid(actor),
-      format_uuid(about.id));
-}
-
-void Api::Impl::record_then(std::string event, http::Responder responder,
-                            std::function<http::Response()> act) {
-  auto batch = parts_.ingest.prepare_system(event);
-  if (!batch) return responder.respond(http::problem(batch.error()));
-  auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.ingest.submit(*std::move(batch),
-                       [self = shared_from_this(), shared, act = std::move(act)](auto outcome) {
-                         if (!outcome) return shared->respond(http::problem(outcome.error()));
-                         self->parts_.queries.post([shared, act] { shared->respond(act()); });
-                       });
-}
-
 void Api::Impl::post_keys(const Caller& caller, http::Request request, http::Responder responder) {
-  const auto type = request.content_type();
-  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
-  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
-    return responder.respond(http::problem(
-        415, fmt::format("what a key is asked for with comes as application/json, not as {}", type)));
-  const auto wanted = parse_key_request(request.body);
+  if (auto refused = wrong_type(request, "what a key is asked for with"))
+    return responder.respond(*std::move(refused));
+  const auto wanted = parse_key_request(request.body, caller.principal.tenant);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
-  auto created = parts_.keys.make(wanted->name, wanted->scopes, caller.tenant, parts_.clock.now());
+  if (auto allowed = may_give(caller, *wanted); !allowed)
+    return responder.respond(http::problem(allowed.error()));
+  auto created = parts_.identity.keys().make(*wanted);
   if (!created) return responder.respond(http::problem(created.error()));
-  auto event = key_event("CREATED", created->about, caller.id);
-  record_then(
-      std::move(event), std::move(responder), [self = shared_from_this(), created = *std::move(created)] {
-        if (auto added = self->parts_.keys.add(created); !added) return http::problem(added.error());
-        return json_response(201, fmt::format("{{{},\"key\":\"{}\"}}", key_json(created.about), created.key));
-      });
+  write_state(std::move(responder),
+              [self = shared_from_this(), created = *std::move(created), by = caller.principal] {
+                if (auto added = self->parts_.identity.keys().add(created, &by); !added)
+                  return http::problem(added.error());
+                return json_response(201, key_json(created.about, created.key));
+              });
 }
 
-void Api::Impl::get_keys(const Caller&, http::Request, http::Responder responder) {
+void Api::Impl::get_keys(const Caller& caller, http::Request, http::Responder responder) {
   std::string out = "{\"keys\":[";
-  for (const auto& key : parts_.keys.list())
-    out += fmt::format("{}{{{}}}", out.back() == '[' ? "" : ",", key_json(key));
+  for (const auto& key : parts_.identity.keys().list())
+    if (key.tenant == caller.principal.tenant)
+      out += fmt::format("{}{}", out.back() == '[' ? "" : ",", key_json(key));
   responder.respond(json_response(200, out + "]}"));
 }
 
 void Api::Impl::delete_key(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = captured_id(request);
-  const auto key = id ? parts_.keys.find(*id) : std::nullopt;
-  if (!key || key->tenant != caller.tenant) return responder.respond(no_such("API key"));
-  record_then(key_event("REVOKED", *key, caller.id), std::move(responder),
-              [self = shared_from_this(), id = key->id] {
-                if (auto revoked = self->parts_.keys.revoke(id); !revoked)
-                  return http::problem(revoked.error());
-                return http::Response{.status = 204, .content_type = "", .body = {}, .headers = {}};
-              });
+  if (!id) return responder.respond(no_such("API key"));
+  write_state(std::move(responder), [self = shared_from_this(), id = *id, by = caller.principal] {
+    if (auto revoked = self->parts_.identity.keys().revoke(id, by); !revoked)
+      return http::problem(revoked.error());
+    return http::Response{.status = 204, .content_type = "", .body = {}, .headers = {}};
+  });
 }
 
 }  // namespace vestige::api

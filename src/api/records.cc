@@ -24,18 +24,18 @@ void Api::Impl::get_record(const Caller& caller, http::Request request, http::Re
   if (type->kinds.size() == 1) wanted.text("kind", type->kinds.front());
   if (const auto target_type = request.query_value("targetType"))
     wanted.raw("targetType", fmt::format("[{}]", quoted(*target_type)));
-  look(
-      caller, std::move(responder),
-      [self = shared_from_this(), type, wanted, id = request.captures["id"], caller = format_uuid(caller.id)](
-          const audit::Visibility& visibility, LookedAt& at) -> http::Response {
-        at.target_type = type->name;
-        at.target_id = self->parts_.digests.recorded_id(id);
-        const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, type->kinds);
-        if (!gathered) return http::problem(gathered.error());
-        if (gathered->steps.empty()) return no_such(type->name);
-        auto record = audit::fold_record(*type, id, *gathered);
-        return record ? json_response(200, *std::move(record)) : http::problem(record.error());
-      });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), type, wanted, id = request.captures["id"],
+        caller = format_uuid(caller.principal.id)](const audit::Visibility& visibility,
+                                                   LookedAt& at) -> http::Response {
+         at.target_type = type->name;
+         at.target_id = self->parts_.digests.recorded_id(id);
+         const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, type->kinds);
+         if (!gathered) return http::problem(gathered.error());
+         if (gathered->steps.empty()) return no_such(type->name);
+         auto record = audit::fold_record(*type, id, *gathered);
+         return record ? json_response(200, *std::move(record)) : http::problem(record.error());
+       });
 }
 
 }  // namespace vestige::api

@@ -49,7 +49,7 @@ void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Req
          if (figures && search.tally.empty())
            return http::problem(
                403, "your role sees figures only: ask for total, facets or a histogram (docs: /docs)");
-         auto answer = reader.search(search, visibility, format_uuid(caller.id));
+         auto answer = reader.search(search, visibility, format_uuid(caller.principal.id));
          if (!answer) return refusal(caller, answer.error());
          if (figures) {
            keep_figures(*answer);

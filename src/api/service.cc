@@ -27,11 +27,17 @@ void Api::Impl::get_ready(http::Request, http::Responder responder) {
   responder.respond(json_response(200, "{\"status\":\"ready\"}"));
 }
 
-void Api::Impl::get_matrix(const Caller&, http::Request, http::Responder responder) {
-  responder.respond(json_response(200, access::matrix_json(*parts_.policy)));
+void Api::Impl::get_matrix(const Caller& caller, http::Request, http::Responder responder) {
+  responder.respond(json_response(200, access::matrix_json(*caller.policy)));
 }
 
+// Asks the database, so not on the loop's threads.
 void Api::Impl::get_metrics(http::Request, http::Responder responder) {
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.signing.post([self = shared_from_this(), shared] { shared->respond(self->metrics()); });
+}
+
+http::Response Api::Impl::metrics() {
   const auto log = parts_.log.figures();
   const auto server = parts_.http_figures();
   const auto ids = parts_.stream.ids().figures();
@@ -60,6 +66,17 @@ void Api::Impl::get_metrics(http::Request, http::Responder responder) {
          server.refused_total);
   figure(out, "http_bytes_in_total", "counter", "Bytes received since start.", server.bytes_in);
   figure(out, "http_bytes_out_total", "counter", "Bytes sent since start.", server.bytes_out);
+  if (const auto outbox = parts_.outbox.figures()) {
+    figure(out, "outbox_waiting", "gauge", "Changes of state that are not in the trail yet.",
+           outbox->waiting);
+    figure(out, "outbox_oldest_ms", "gauge",
+           "How long the first of them has waited: raise an alarm past a minute.",
+           static_cast<std::uint64_t>(outbox->oldest.count()));
+    figure(out, "outbox_refused", "gauge", "Events that the trail refused and that were set aside.",
+           outbox->refused);
+  }
+  figure(out, "sessions", "gauge", "Sessions of people who are signed in.",
+         parts_.identity.sessions().size());
   figure(out, "resident_bytes", "gauge", "Resident memory of the server.", platform::resident_bytes());
   out.append(
       "# HELP vestige_http_responses_total Answers since start, by status.\n# TYPE "
@@ -67,10 +84,10 @@ void Api::Impl::get_metrics(http::Request, http::Responder responder) {
   for (const auto& [status, count] : server.responses_by_status)
     fmt::format_to(std::back_inserter(out), "vestige_http_responses_total{{status=\"{}\"}} {}\n", status,
                    count);
-  responder.respond({.status = 200,
-                     .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                     .body = std::move(out),
-                     .headers = {}});
+  return {.status = 200,
+          .content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = std::move(out),
+          .headers = {}};
 }
 
 }  // namespace vestige::api

@@ -6,42 +6,23 @@
 namespace vestige::api {
 namespace {
 
-std::unexpected<Error> refuse(std::string path, std::string what) {
-  Error error{.kind = ErrorKind::invalid, .message = std::move(what)};
-  error.path = std::move(path);
-  return std::unexpected(std::move(error));
-}
-
 // {"subject": id, "reason": text}, the second one optional.
 Result<audit::SubjectRequest> parse_subject_request(const http::Request& request, const Caller& caller) {
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(request.body, document));
   const auto root = document.root();
-  if (!root.is_object()) return refuse("", "a person is named by an object with \"subject\"");
-  for (std::size_t i = 0; i < root.size(); ++i)
-    if (root.key_at(i) != "subject" && root.key_at(i) != "reason") {
-      std::string path;
-      json::append_pointer(path, root.key_at(i));
-      return refuse(std::move(path), "only \"subject\" and \"reason\" are known here");
-    }
+  if (!root.is_object()) return refuse_at("", "a person is named by an object with \"subject\"");
+  VESTIGE_CHECKED(only_members(root, {"subject", "reason"}));
   const auto subject = root.find("subject");
   const auto reason = root.find("reason");
   if (!subject.is_string())
-    return refuse("/subject", "must be a string: the person's id as it stands in events");
+    return refuse_at("/subject", "must be a string: the person's id as it stands in events");
   if (reason.exists() && !reason.is_null() && !reason.is_string())
-    return refuse("/reason", "must be a string");
+    return refuse_at("/reason", "must be a string");
   return audit::SubjectRequest{.subject = std::string(subject.string()),
                                .reason = reason.is_string() ? std::string(reason.string()) : "",
-                               .actor = format_uuid(caller.id)};
-}
-
-// curl -d names a form unless told otherwise; what follows is read as JSON all the same.
-std::optional<http::Response> wrong_type(const http::Request& request) {
-  const auto type = request.content_type();
-  if (type.empty() || type == "application/json" || type == "application/x-www-form-urlencoded")
-    return std::nullopt;
-  return http::problem(415, fmt::format("a person is named in application/json, not in {}", type));
+                               .actor = format_uuid(caller.principal.id)};
 }
 
 http::Response keys_response(const Result<audit::SubjectKeys>& keys) {
@@ -60,12 +41,15 @@ std::string certificate_path(std::uint64_t intent) {
 }  // namespace
 
 void Api::Impl::post_erase(const Caller& caller, http::Request request, http::Responder responder) {
-  if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
+  if (auto refused = wrong_type(request, "a person")) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
-  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted)] {
+  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted),
+                             tenant = caller.principal.tenant] {
     const auto done = self->parts_.erasures.erase(wanted);
     if (!done) return http::problem(done.error());
+    if (auto forgotten = self->parts_.forget_in_state(tenant, wanted.subject); !forgotten)
+      return http::problem(forgotten.error());
     return json_response(
         200, fmt::format(
                  R"({{"certificate":{},"certificatePath":"{}","erasedBy":{},"intent":{},"state":"erased"}})",
@@ -74,7 +58,7 @@ void Api::Impl::post_erase(const Caller& caller, http::Request request, http::Re
 }
 
 void Api::Impl::post_reauthorise(const Caller& caller, http::Request request, http::Responder responder) {
-  if (auto refused = wrong_type(request)) return responder.respond(*std::move(refused));
+  if (auto refused = wrong_type(request, "a person")) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
   act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted)] {

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "app/logging.h"
+#include "app/state_service.h"
 #include "app/trail_service.h"
 #include "base/check.h"
 #include "cli/cli.h"
@@ -15,9 +16,14 @@ namespace {
 
 constexpr unsigned loop_threads = 2;
 constexpr unsigned query_threads = 2;
-constexpr unsigned act_threads = 1;  // erasures: one at a time, and each may read the whole trail
+constexpr unsigned act_threads = 1;      // erasures: one at a time, and each may read the whole trail
+constexpr unsigned signing_threads = 2;  // passwords take 20 to 60 ms of one core each
 constexpr std::chrono::milliseconds housekeeping_period{500};
 constexpr std::string_view admin_key_name = "admin.key";
+
+std::string node_name(const cli::ServeArguments& arguments) {
+  return arguments.node.empty() ? platform::host_name() : arguments.node;
+}
 
 TrailServiceOptions service_options(const cli::ServeArguments& arguments) {
   TrailServiceOptions options;
@@ -25,9 +31,8 @@ TrailServiceOptions service_options(const cli::ServeArguments& arguments) {
   options.vault_dir = arguments.vault_dir;
   options.signer_dir = arguments.signer_dir;
   options.root_key = {arguments.root_key_command, arguments.root_key_environment};
-  const auto host = platform::host_name();
-  options.origin_prefix = arguments.origin.empty() ? host : arguments.origin;
-  options.server = {arguments.node.empty() ? host : arguments.node, arguments.server_location, {}};
+  options.origin_prefix = arguments.origin.empty() ? platform::host_name() : arguments.origin;
+  options.server = {node_name(arguments), arguments.server_location, {}};
   options.location_database = arguments.location_database;
   options.trail.wal_bytes_max = arguments.wal_bytes_max;
   options.trail.head_bytes_max = arguments.head_bytes_max;
@@ -54,15 +59,15 @@ http::ServerOptions http_options(const cli::ServeArguments& arguments) {
 
 // While some key may administer, the first one's file is as the operator left it; with none, a new one is
 // made, so that nobody is locked out of his own server.
-Status provide_admin_key(TrailService& service, api::ApiKeys& keys) {
+Status provide_admin_key(TrailService& service, access::ApiKeys& keys) {
   for (const auto& key : keys.list())
-    if (key.scopes.has(access::Scope::admin)) return {};
-  VESTIGE_TRY(const auto created,
-              keys.make("admin", access::Scopes::all(), "default", platform::system_clock().now()));
+    if (key.scopes.has(access::Scope::admin) || key.role == access::service_role) return {};
+  VESTIGE_TRY(
+      const auto created,
+      keys.make({.name = "admin", .tenant = std::string(home_tenant), .scopes = access::Scopes::all()}));
   VESTIGE_CHECKED(platform::replace_file(service.data(), std::string(admin_key_name),
                                          view(created.key + "\n"), platform::FileMode::secret));
-  VESTIGE_CHECKED(service.record(api::key_event("CREATED", created.about, created.about.id)));
-  VESTIGE_CHECKED(keys.add(created));
+  VESTIGE_CHECKED(keys.add(created, nullptr));
   spdlog::info("made the first API key: {} (all scopes, shown nowhere else)",
                service.data().describe(std::string(admin_key_name)));
   return {};
@@ -83,12 +88,14 @@ std::string url_of(const cli::ServeArguments& arguments, std::uint16_t port) {
                      host.find(':') == std::string::npos ? host : fmt::format("[{}]", host), port);
 }
 
-void say_how_it_stands(const TrailService& service, trail::Log& log, trail::Stream& stream) {
+void say_how_it_stands(const TrailService& service, trail::Log& log) {
   const auto& recovery = log.recovery();
   if (recovery.created) {
     spdlog::info("a new trail begins");
   } else {
-    spdlog::info("the trail has {} entries; {} of them were taken from the write-ahead log{}", stream.size(),
+    std::uint64_t entries = 0;
+    for (const auto* stream : log.streams()) entries += stream->size();
+    spdlog::info("the trail has {} entries; {} of them were taken from the write-ahead log{}", entries,
                  recovery.entries_replayed, recovery.clean ? "" : " after a stop that was not in order");
   }
   spdlog::info(
@@ -111,20 +118,43 @@ Status run(const cli::ServeArguments& arguments) {
   auto& entropy = platform::system_entropy();
   VESTIGE_TRY(auto service, TrailService::open(service_options(arguments), clock, entropy));
   VESTIGE_CHECKED(service->start());
-  VESTIGE_TRY(auto keys, api::ApiKeys::open(service->data(), entropy));
-  VESTIGE_CHECKED(provide_admin_key(*service, *keys));
+  VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), {}));
+  VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
 
   platform::EventLoop loop(loop_threads);
   platform::EventLoop queries(query_threads);
   platform::EventLoop acts(act_threads);
+  platform::EventLoop signing(signing_threads);
   platform::EventLoop keeping(1);  // of its own, so that no search keeps checkpoints waiting
   http::Router router;
   std::unique_ptr<http::Server> server;
-  api::Api api({loop, queries, acts, clock, service->log(), service->audit_stream(), service->signer(),
-                service->ingest(), service->reader(), service->erasures(), service->cursors(),
-                service->looks(), service->looks_reader(), service->digests(), service->kinds(),
-                access::Policy::shipped(), *keys, [&server] { return server->figures(); },
-                std::string(cli::version)});
+  api::Api api(
+      {.loop = loop,
+       .queries = queries,
+       .acts = acts,
+       .signing = signing,
+       .clock = clock,
+       .log = service->log(),
+       .stream = service->audit_stream(),
+       .signer = service->signer(),
+       .ingest = service->ingest(),
+       .reader = service->reader(),
+       .erasures = service->erasures(),
+       .cursors = service->cursors(),
+       .looks = service->looks(),
+       .looks_reader = service->looks_reader(),
+       .digests = service->digests(),
+       .kinds = service->kinds(),
+       .database = state->database(),
+       .fields = state->fields(),
+       .outbox = state->outbox(),
+       .policies = state->policies(),
+       .identity = state->identity(),
+       .forget_in_state = [&state](std::string_view tenant,
+                                   std::string_view subject) { return state->forget(tenant, subject); },
+       .over_tls = !arguments.tls_certificate.empty(),
+       .http_figures = [&server] { return server->figures(); },
+       .version = std::string(cli::version)});
   api.add_routes(router);
   server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());
   if (auto started = server->start(); !started) {
@@ -145,8 +175,10 @@ Status run(const cli::ServeArguments& arguments) {
   loop.start();
   queries.start();
   acts.start();
+  signing.start();
+  state->start();
   keeping.start();
-  say_how_it_stands(*service, service->log(), service->audit_stream());
+  say_how_it_stands(*service, service->log());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
                service->data().describe(std::string(admin_key_name)));
 
@@ -156,8 +188,10 @@ Status run(const cli::ServeArguments& arguments) {
   server->stop();
   keeping.stop();
   acts.stop();
+  signing.stop();
   queries.stop();
   loop.stop();
+  state->stop();
   auto stopped = service->stop();
   if (auto cleared = write_lock_content(service->data(), ""); !cleared)
     spdlog::error("{}", cleared.error().message);

@@ -12,7 +12,6 @@
 namespace vestige::app {
 namespace {
 
-constexpr std::string_view tenant = "default";
 constexpr std::string_view audit_name = "audit";
 constexpr std::string_view access_name = "access";
 constexpr std::string_view checkpoint_name = "checkpoint";
@@ -120,11 +119,11 @@ trail::LogParts TrailService::log_parts() {
 
 Status TrailService::open_log() {
   VESTIGE_TRY(kinds_, audit::KindRegistry::with_shipped_kinds());
-  const std::vector<trail::StreamSpec> streams = {{std::string(tenant), std::string(audit_name), true},
-                                                  {std::string(tenant), std::string(access_name), true}};
+  const std::vector<trail::StreamSpec> streams = {{std::string(home_tenant), std::string(audit_name), true},
+                                                  {std::string(home_tenant), std::string(access_name), true}};
   VESTIGE_TRY(log_, trail::Log::open(log_parts(), options_.trail, streams));
-  audit_ = log_->stream(tenant, audit_name);
-  access_ = log_->stream(tenant, access_name);
+  audit_ = log_->stream(home_tenant, audit_name);
+  access_ = log_->stream(home_tenant, access_name);
   CHECK(audit_ != nullptr && access_ != nullptr);
   return {};
 }
@@ -167,7 +166,7 @@ Status TrailService::open_audit() {
   VESTIGE_CHECKED(looks_->resume());
   reader_ = std::make_unique<audit::Reader>(*audit_, *vault_, signer_of(*audit_), &erasure_index_);
   looks_reader_ = std::make_unique<audit::Reader>(*access_, *vault_, signer_of(*access_), &erasure_index_);
-  digests_ = std::make_unique<audit::QueryDigests>(*vault_, tenant);
+  digests_ = std::make_unique<audit::QueryDigests>(*vault_, home_tenant);
   VESTIGE_CHECKED(open_erasures());
   cursors_ = std::make_unique<audit::Cursors>(*log_, *audit_);
   return {};
@@ -195,21 +194,27 @@ Result<trail::ReindexReport> TrailService::reindex(const TrailServiceOptions& op
 Status TrailService::open_erasures() {
   erasures_ = std::make_unique<audit::Erasures>(
       audit::ErasureParts{*log_, *audit_, signer(), *vault_, *ingest_, erasure_index_,
-                          [this](audit::Batch batch) { return append(std::move(batch)); }},
+                          [this](audit::Batch batch) { return append(*ingest_, std::move(batch)); }},
       options_.erasure);
   return erasures_->check(vault_files_->describe(std::string(vault::journal_name)));
 }
 
 Result<audit::BatchOutcome> TrailService::record(std::string_view event) {
   VESTIGE_TRY(auto batch, ingest_->prepare_system(event));
-  return append(std::move(batch));
+  return append(*ingest_, std::move(batch));
 }
 
-Result<audit::BatchOutcome> TrailService::append(audit::Batch batch) {
+audit::Ingest* TrailService::ingest_of(std::string_view tenant, std::string_view stream) {
+  if (tenant != home_tenant) return nullptr;
+  if (stream == audit_name) return ingest_.get();
+  return stream == access_name ? looks_.get() : nullptr;
+}
+
+Result<audit::BatchOutcome> TrailService::append(audit::Ingest& ingest, audit::Batch batch) {
   std::promise<Result<audit::BatchOutcome>> promise;
   auto outcome = promise.get_future();
-  ingest_->submit(std::move(batch),
-                  [&promise](Result<audit::BatchOutcome> result) { promise.set_value(std::move(result)); });
+  ingest.submit(std::move(batch),
+                [&promise](Result<audit::BatchOutcome> result) { promise.set_value(std::move(result)); });
   return outcome.get();
 }
 

@@ -29,6 +29,7 @@
 namespace vestige::app {
 
 inline constexpr std::string_view lock_name = "LOCK";
+inline constexpr std::string_view home_tenant = "default";
 
 struct TrailServiceOptions {
   std::string data;
@@ -65,7 +66,7 @@ class TrailService {
 
   // Appends an entry of the server's own and waits until it is durable. Not on the committer.
   Result<audit::BatchOutcome> record(std::string_view event);
-  Result<audit::BatchOutcome> append(audit::Batch batch);
+  Result<audit::BatchOutcome> append(audit::Ingest& ingest, audit::Batch batch);
 
   platform::FileSystem& data() { return *data_; }
   vault::Vault& vault() { return *vault_; }
@@ -76,6 +77,8 @@ class TrailService {
   audit::Reader& reader() { return *reader_; }
   audit::Erasures& erasures() { return *erasures_; }
   audit::Cursors& cursors() { return *cursors_; }
+  // Of a stream by its name; nullptr where there is none.
+  audit::Ingest* ingest_of(std::string_view tenant, std::string_view stream);
   // The way in and the way out of the stream `access`.
   audit::Ingest& looks() { return *looks_; }
   audit::Reader& looks_reader() { return *looks_reader_; }

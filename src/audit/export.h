@@ -17,7 +17,7 @@ struct ExportOrder {
   Search search;      // its views live as long as the export
   std::string asked;  // the members of the search as they were sent, a JSON object
   bool csv = false;   // else NDJSON
-  Uuid exporter;      // the API key
+  Uuid exporter;      // the API key or account
   std::string exporter_name;
   UnixMs now{};
 };

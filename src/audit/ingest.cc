@@ -235,6 +235,20 @@ Result<Batch> Ingest::prepare_system(std::string_view event) {
   return batch;
 }
 
+Result<Batch> Ingest::prepare_relayed(std::span<const std::string> events) {
+  json::Parser parser;
+  json::Document document;
+  Batch batch;
+  const RequestContext request{stream_.tenant(), "vestige", clock_.now()};
+  for (const auto& event : events) {
+    VESTIGE_CHECKED(parser.parse(event, document));
+    VESTIGE_CHECKED(add_event(document.root(), request, true, batch));
+    batch.items.back().id_from_record = true;
+  }
+  VESTIGE_CHECKED(find_repeats(batch));
+  return batch;
+}
+
 void Ingest::submit(Batch batch, Done done) {
   // The submission is gone where it is refused, so the callback is shared with it.
   auto shared = std::make_shared<Done>(std::move(done));

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,8 +60,11 @@ class Ingest {
   Result<Batch> prepare(std::string_view body, BodyForm form, const RequestContext& request);
   // Records of another system, one line each (docs/formats/ids.md); paths and positions as above.
   Result<Batch> prepare_import(std::string_view body, std::string_view format, const RequestContext& request);
-  // An entry of the server's own; `event` is JSON with a system kind.
+  // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
+  // The same of several that were written down before under ids of the server's making: one whose id is in
+  // the stream already was taken before, and is not compared.
+  Result<Batch> prepare_relayed(std::span<const std::string> events);
 
   using Done = std::function<void(Result<BatchOutcome>)>;
   // `done` runs once, on the committer's thread or, where the batch is refused at once, in this call. It

@@ -267,6 +267,7 @@ TEST(Kinds, EveryShippedSchemaCompiles) {
                                                          "privacy.request",
                                                          "system.erasure",
                                                          "system.key",
+                                                         "system.policy",
                                                          "system.segment",
                                                          "system.server",
                                                          "template",

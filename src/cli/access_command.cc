@@ -8,6 +8,7 @@
 #include "cli/internal/commands.h"
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
+#include "cli/internal/local_file.h"
 
 namespace vestige::cli {
 namespace {
@@ -121,6 +122,30 @@ int run_access_looks(const AccessArguments& arguments, Surroundings& surrounding
   return exit_ok;
 }
 
+int run_access_policy(const AccessArguments& arguments, Surroundings& surroundings) {
+  std::string change;
+  if (!arguments.change.empty()) {
+    auto file = named_file(arguments.change, policy_file_bytes_max);
+    if (!file) return report(surroundings, file.error());
+    change = *std::move(file);
+  }
+  auto connection = connect(arguments.connection, surroundings, KeyNeed::required);
+  if (!connection) return report(surroundings, connection.error());
+  const std::string path = "/api/access/policy";
+  const auto answer =
+      change.empty() ? connection->get(path) : connection->send("PUT", path, change, "application/json");
+  if (!answer) return report(surroundings, answer.error());
+  json::Document document;
+  if (const auto parsed = parse_answer(answer->body, document); !parsed)
+    return report(surroundings, parsed.error());
+  if (change.empty() || wants_json(arguments.connection, surroundings))
+    surroundings.print(json::canonical(document.root()) + "\n");
+  else
+    surroundings.print(fmt::format("Version {} of the policy is in force from now on, and on record.\n",
+                                   text_of(document.root(), "version")));
+  return exit_ok;
+}
+
 void declare_access(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<AccessArguments>();
   auto* command = app.add_subcommand("access", "Who may look at the trail, and who did");
@@ -131,7 +156,9 @@ void declare_access(CLI::App& app, Invocation& invocation) {
       "  vestige access matrix --role auditor\n"
       "  vestige access looks\n"
       "  vestige access looks 'action:EXPORTED since:7d'\n"
-      "  vestige access looks 'detail.outcome:unauthorized'\n");
+      "  vestige access looks 'detail.outcome:unauthorized'\n"
+      "  vestige access policy | jq . >policy.json    (edit it, then)\n"
+      "  vestige access policy --change policy.json\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const AccessArguments&, Surroundings&)) {
     add_connection_options(*sub, arguments->connection, KeyNeed::required);
     sub->callback([arguments, action, &invocation] {
@@ -143,6 +170,13 @@ void declare_access(CLI::App& app, Invocation& invocation) {
   auto* matrix = command->add_subcommand("matrix", "What each role may do, and what it is shown");
   matrix->add_option("--role", arguments->role, "only this one")->type_name("ROLE");
   declare(matrix, run_access_matrix);
+  auto* policy = command->add_subcommand("policy", "The policy as JSON, with its version, or another one");
+  policy
+      ->add_option("--change", arguments->change,
+                   "put the policy of this file in force; it has the version that it was made from, as this "
+                   "command prints it")
+      ->type_name("FILE");
+  declare(policy, run_access_policy);
   auto* looks =
       command->add_subcommand("looks", "Who read, searched, exported or proved what; the newest first");
   looks->add_option("query", arguments->query, "which, in the language of `vestige query`")

@@ -14,14 +14,38 @@ namespace {
 
 const std::string keys_path = "/api/keys";
 
-std::string joined_scopes(const json::Value& key) {
+std::string joined(const json::Value& list) {
   std::string text;
-  const auto scopes = key.find("scopes");
-  for (std::size_t i = 0; i < scopes.size(); ++i) {
-    const auto scope = scopes.at(i);
-    if (scope.is_string()) text += (text.empty() ? "" : ",") + std::string(scope.string());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto one = list.at(i);
+    if (one.is_string()) text += (text.empty() ? "" : ",") + std::string(one.string());
   }
   return text;
+}
+
+std::string rights_of(const json::Value& key) {
+  const auto role = text_of(key, "role");
+  return role.empty() ? "scopes " + joined(key.find("scopes")) : "role " + role;
+}
+
+std::string json_list(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const auto& text : texts) list += (list.empty() ? "[" : ",") + json_string(text);
+  return list + "]";
+}
+
+// What the server is asked for.
+std::string wanted(const KeyArguments& arguments) {
+  JsonObject body;
+  body.text("name", arguments.name);
+  if (arguments.role.empty())
+    body.raw("scopes", json_list(arguments.scopes));
+  else
+    body.text("role", arguments.role);
+  if (!arguments.service.empty()) body.text("service", arguments.service);
+  if (!arguments.expires.empty()) body.text("expiresAt", arguments.expires);
+  if (!arguments.ranges.empty()) body.raw("ranges", json_list(arguments.ranges));
+  return body.str();
 }
 
 Result<json::Document> ask(const ConnectionArguments& arguments, const Surroundings& surroundings,
@@ -40,10 +64,7 @@ int run_key_create(const KeyArguments& arguments, Surroundings& surroundings) {
   if (!is_utf8(arguments.name))
     return report(surroundings,
                   {.kind = ErrorKind::invalid, .message = "The key's name is not valid UTF-8."});
-  std::string scopes;
-  for (const auto& scope : arguments.scopes) scopes += (scopes.empty() ? "[" : ",") + json_string(scope);
-  const auto body = JsonObject().text("name", arguments.name).raw("scopes", scopes + "]").str();
-  const auto answer = ask(arguments.connection, surroundings, "POST", body);
+  const auto answer = ask(arguments.connection, surroundings, "POST", wanted(arguments));
   if (!answer) return report(surroundings, answer.error());
   const auto key = answer->root();
   if (wants_json(arguments.connection, surroundings)) {
@@ -51,9 +72,9 @@ int run_key_create(const KeyArguments& arguments, Surroundings& surroundings) {
   } else {
     surroundings.print(fmt::format("{}\n", escaped(text_of(key, "key"))));
     surroundings.say(
-        fmt::format("This is the key \"{}\" with the scopes {}. It is shown this once: the server keeps only "
+        fmt::format("This is the key \"{}\" with the {}. It is shown this once: the server keeps only "
                     "its hash. Its id, to revoke it, is {}.\n",
-                    escaped(text_of(key, "name")), escaped(joined_scopes(key)), escaped(text_of(key, "id"))));
+                    escaped(text_of(key, "name")), escaped(rights_of(key)), escaped(text_of(key, "id"))));
   }
   return exit_ok;
 }
@@ -69,10 +90,17 @@ int run_key_list(const KeyArguments& arguments, Surroundings& surroundings) {
   const auto keys = answer->root().find("keys");
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto key = keys.at(i);
-    rows.push_back({text_of(key, "id"), text_of(key, "name"), joined_scopes(key), text_of(key, "createdAt")});
+    rows.push_back({text_of(key, "id"), text_of(key, "name"), rights_of(key), text_of(key, "createdAt"),
+                    text_of(key, "usedAt"), text_of(key, "expiresAt"), joined(key.find("ranges"))});
   }
-  surroundings.print(render_table({{"ID", false}, {"NAME"}, {"SCOPES", false}, {"CREATED", false}}, rows,
-                                  surroundings.columns()));
+  surroundings.print(render_table({{"ID", false},
+                                   {"NAME"},
+                                   {"MAY", false},
+                                   {"CREATED", false},
+                                   {"LAST USED", false},
+                                   {"EXPIRES", false},
+                                   {"FROM"}},
+                                  rows, surroundings.columns()));
   return exit_ok;
 }
 
@@ -95,11 +123,14 @@ void declare_key(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("key", "Create, list and revoke API keys");
   command->require_subcommand(1);
   command->footer(
-      "Scopes: ingest (record events), read (find and prove them), admin (keys). Give each program a key of "
-      "its own\n"
-      "with no more than it needs.\n\n"
+      "Scopes: ingest (record events), read (find and prove them), admin (keys). A role of the policy says "
+      "more exactly\n"
+      "what a key may (vestige access matrix). Give each program a key of its own with no more than it "
+      "needs.\n\n"
       "Examples:\n"
       "  vestige key create billing --scopes ingest\n"
+      "  vestige key create 'audit 2026' --role auditor --expires 2027-01-31T00:00:00Z --from "
+      "203.0.113.0/24\n"
       "  vestige key list\n"
       "  vestige key revoke ID\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const KeyArguments&, Surroundings&)) {
@@ -114,13 +145,25 @@ void declare_key(CLI::App& app, Invocation& invocation) {
   create->add_option("name", arguments->name, "what it is for, in a few words")
       ->required()
       ->type_name("NAME");
-  create
+  auto* rights = create->add_option_group("rights");
+  rights->require_option(1);
+  rights
       ->add_option("--scopes", arguments->scopes, "what it may do: ingest, read, admin, separated by commas")
-      ->required()
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"ingest", "read", "admin"}).description(""))
       ->type_name("SCOPES");
+  rights->add_option("--role", arguments->role, "or the role of the policy that it acts in")
+      ->type_name("ROLE");
+  create->add_option("--service", arguments->service, "the program that uses it, as the record is to name it")
+      ->type_name("NAME");
+  create->add_option("--expires", arguments->expires, "from then on it opens nothing; never if left out")
+      ->type_name("TIME");
+  create
+      ->add_option("--from", arguments->ranges,
+                   "an address or range from which it may be used, like 10.0.0.0/8; may be given again")
+      ->allow_extra_args(false)
+      ->type_name("RANGE");
   declare(create, run_key_create);
   declare(command->add_subcommand("list", "Show the keys there are, without what opens the door"),
           run_key_list);

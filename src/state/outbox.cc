@@ -139,6 +139,15 @@ Status Outbox::wait_until_relayed(const Uuid& id, std::chrono::milliseconds limi
                   format_uuid(id)));
 }
 
+Status Outbox::wait_for_all(std::chrono::milliseconds limit) {
+  VESTIGE_TRY(const auto newest, rows_->newest());
+  for (const auto& id : newest)
+    if (auto relayed = wait_until_relayed(id, limit);
+        !relayed && relayed.error().kind != ErrorKind::invalid)  // invalid: it was set aside
+      return relayed;
+  return {};
+}
+
 Result<Outbox::Figures> Outbox::figures() { return rows_->figures(clock_.now()); }
 
 Result<std::vector<RefusedEvent>> Outbox::refused(std::optional<Uuid> after, std::size_t rows_max) {

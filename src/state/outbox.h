@@ -79,6 +79,9 @@ class Outbox {
   // be relayed. Not on the thread of the relay.
   Status wait_until_relayed(const Uuid& id, std::chrono::milliseconds limit);
 
+  // The same for everything that waits as this is called: it is relayed or set aside on success.
+  Status wait_for_all(std::chrono::milliseconds limit);
+
   struct Figures {
     std::uint64_t waiting = 0;
     std::uint64_t refused = 0;            // set aside, because the trail called them invalid

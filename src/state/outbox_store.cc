@@ -85,6 +85,20 @@ Result<std::vector<StreamName>> OutboxRows::streams() {
   });
 }
 
+Result<std::vector<Uuid>> OutboxRows::newest() {
+  return database_.read([](Transaction& transaction) -> Result<std::vector<Uuid>> {
+    std::vector<Uuid> found;
+    std::string id;
+    soci::statement rows = (transaction.sql().prepare << "SELECT id FROM outbox WHERE position IN (SELECT "
+                                                         "MAX(position) FROM outbox GROUP BY tenant, stream)",
+                            soci::into(id));
+    rows.execute();
+    while (rows.fetch())
+      if (const auto parsed = parse_uuid(id)) found.push_back(*parsed);
+    return found;
+  });
+}
+
 OutboxRow OutboxRows::opened(long long position, const std::string& id, std::string tenant,
                              std::string stream, std::string_view sealed) const {
   auto event = fields_.open(event_purpose, owner_of(id, tenant, stream), sealed);

@@ -262,6 +262,24 @@ TEST_F(RelayTest, AnActWaitsForItsIntentBesideTheRelay) {
   relaying.join();
 }
 
+TEST_F(RelayTest, WhoWaitsForAllWaitsForEachStreamAndNotForWhatIsSetAside) {
+  Process process(database, entropy, trail.sink());
+  EXPECT_TRUE(process.outbox.wait_for_all(milliseconds{1}));
+  trail.stuck = {"stuck"};
+  process.add("acme", "a");
+  process.add("acme", "poison");
+  process.add("stuck", "held");
+  EXPECT_EQ(process.outbox.wait_for_all(milliseconds{1}).error().kind, ErrorKind::unavailable);
+  ASSERT_TRUE(process.relay.run_once());
+  EXPECT_EQ(process.outbox.wait_for_all(milliseconds{1}).error().kind, ErrorKind::unavailable);
+  trail.stuck.clear();
+  database.clock.advance(milliseconds{1'000});
+  std::thread relaying([&] { EXPECT_TRUE(process.relay.run_once()); });
+  EXPECT_TRUE(process.outbox.wait_for_all(std::chrono::hours{1}));
+  relaying.join();
+  EXPECT_EQ(trail.of("stuck"), std::vector<std::string>{"held"});
+}
+
 TEST_F(RelayTest, OnlyTheHolderOfTheLeaseRelaysAndTheOthersWaitersAreToldAsWell) {
   Process process(database, entropy, trail.sink());
   Lease other(process.database, database.clock, "relay", "other", milliseconds{30'000});

@@ -83,7 +83,7 @@ class Probe {
       configuration.audience = Audience::customers;
       configuration.subject_claim = "customer_number";
     } else {
-      configuration.roles = {{"auditors", {"auditor"}}, {"helpdesk", {"customer-service"}}};
+      configuration.roles = {{"auditors", {"auditor"}}, {"helpdesk", {"customer_service"}}};
     }
     configuration.userinfo = words[6] == "yes";
     providers_.push_back(std::move(configuration));

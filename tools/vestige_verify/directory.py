@@ -15,7 +15,7 @@ from .wal import Log, file_name
 
 ATTEMPTS_MAX = 5
 FINDINGS_KEPT_MAX = 1000
-OUTSIDE = re.compile(r"LOCK|.*\.(tmp|open|key|log|db|db-wal|db-shm|db-journal)")
+OUTSIDE = re.compile(r"LOCK|api-keys\.imported|.*\.(tmp|open|key|log|db|db-wal|db-shm|db-journal)")
 SPARE = re.compile(r"spare-\d+\.wal")
 SEGMENT_FILE = re.compile(r"(\d{12})-(\d{12})\.(seg|hashes|ids|pub|per)")
 PROGRESS_SECONDS = 0.5
@@ -131,7 +131,7 @@ class Directory:
         try:
             check_api_keys(self.read("api-keys"))
         except FileNotFoundError:
-            self.note("there is no api-keys file")
+            pass  # keys are in the state database, since there is one
         except Damage as damage:
             self.report("api-keys", damage)
 

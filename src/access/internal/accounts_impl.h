@@ -37,7 +37,7 @@ struct Accounts::Impl {
   Result<store::AccountRow> new_row(std::string_view tenant, const NewAccount& wanted) const;
   // conflict where the tenant has such a login name or email address; exhausted where there are accounts_max.
   Status insert(state::Transaction& transaction, const store::AccountRow& row) const;
-  Status check_roles(const std::vector<std::string>& roles) const;
+  Status check_roles(std::string_view tenant, const std::vector<std::string>& roles) const;
   // A token of which the link table keeps the digest; the ones of before for the same are dropped.
   std::string new_link(state::Transaction& transaction, std::string_view purpose, std::string_view tenant,
                        const std::string& account) const;

@@ -35,10 +35,8 @@ std::string changes_of(const Fact& fact) {
 }  // namespace
 
 Doer Doer::of(const Principal& principal) {
-  constexpr std::string_view types[] = {"ACCOUNT", "API_KEY", "CUSTOMER"};
-  const bool customer = principal.kind == PrincipalKind::customer;
-  return {.id = customer && principal.subject ? *principal.subject : format_uuid(principal.id),
-          .type = std::string(types[static_cast<std::size_t>(principal.kind)]),
+  return {.id = actor_id(principal),
+          .type = std::string(actor_type(principal)),
           .name = principal.name,
           .session = principal.session};
 }

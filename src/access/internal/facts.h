@@ -14,7 +14,10 @@
 
 namespace vestige::access {
 
-inline constexpr std::string_view facts_stream = "audit";
+// Who came in, and who was refused: into the stream that nobody but the server writes to, so that no client
+// can make up a login. What was changed stands beside the other acts.
+inline constexpr std::string_view access_stream = "access";
+inline constexpr std::string_view acts_stream = "audit";
 
 // Who did something: a principal, or the server itself.
 struct Doer {

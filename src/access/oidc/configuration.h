@@ -10,7 +10,7 @@
 //   client_secret_file = "/etc/vestige/okta.secret"       # or client_secret_environment; neither: public
 //   client redirect_url = "https://audit.example.com/api/sign-in/okta/callback"   # as registered at the
 //   provider scopes = ["openid", "profile", "email"] groups_claim = "groups" roles = { "audit-compliance" =
-//   ["compliance-officer"], "helpdesk" = ["customer-service"] }
+//   ["compliance_officer"], "helpdesk" = ["customer_service"] }
 //
 //   [[sso]]
 //   name = "shop"

@@ -215,7 +215,7 @@ TEST(Provider, UserinfoIsAboutTheSamePerson) {
   const auto person = world.sign_in(*logins);
   ASSERT_TRUE(person.has_value()) << person.error().message;
   EXPECT_EQ(person->email, "alice@example.com");
-  EXPECT_EQ(person->roles, std::vector<std::string>{"customer-service"});
+  EXPECT_EQ(person->roles, std::vector<std::string>{"customer_service"});
   world.provider.behaviour.userinfo_subject = "bob";
   expect_failure(world.sign_in(*logins), ErrorKind::denied, "somebody else");
 }

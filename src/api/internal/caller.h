@@ -4,23 +4,23 @@
 #include <optional>
 #include <string>
 
+#include "access/client.h"
 #include "access/operations.h"
 #include "access/policy.h"
-#include "base/uuid.h"
+#include "access/principal.h"
 
 namespace vestige::api {
 
 struct Caller {
-  Uuid id{};  // of the API key
-  std::string name;
-  std::string tenant;
+  access::Principal principal;
+  access::Client client;
+  std::string session_token{};  // of the cookie; empty for who came with an API key
   const access::Operation* operation = nullptr;
+  std::shared_ptr<const access::Policy> policy{};  // by which it was decided
   access::Decision decision;
   std::string reason{};                 // X-Vestige-Reason
   std::optional<std::string> person{};  // whom the request is about, where it names one
   bool prints = false;                  // X-Vestige-Access: print
-  std::string ip{};
-  std::string user_agent{};
 };
 
 // What a handler tells of a look, for the record.

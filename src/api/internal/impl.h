@@ -1,5 +1,5 @@
 // The handlers, by resource. One file each: authorise.cc, looks.cc, events.cc, search.cc, export.cc,
-// records.cc, entities.cc, keys.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// records.cc, entities.cc, keys.cc, policy.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mutex.h"
 #include "json/json.h"
+#include "json/object_writer.h"
 
 namespace vestige::api {
 
@@ -65,7 +66,13 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   // The handler of an operation, which gets callers who may.
   http::Handler needs(std::string_view operation,
                       void (Impl::*handler)(const Caller&, http::Request, http::Responder));
-  std::optional<ApiKey> key_of(const http::Request& request) const;
+  struct SignedIn {
+    access::Principal principal;
+    access::Scopes scopes{};     // of an API key without role
+    std::string token{};         // of a session
+    bool changes_safely = true;  // false: it may change nothing, for want of the session's CSRF token
+  };
+  std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
   std::expected<Caller, http::Response> admit(const http::Request& request,
                                               const access::Operation& operation) const;
   audit::Visibility visibility_of(const Caller& caller) const;
@@ -82,6 +89,9 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void look(const Caller& caller, http::Responder responder, Looking looking);
   // Runs on a query thread what is public.
   void query(http::Responder responder, std::function<http::Response()> answer);
+  // Runs where state is written. Answers when what was added to the outbox is in the trail, or after a while:
+  // then it waits there and will be.
+  void write_state(http::Responder responder, std::function<http::Response()> answer);
   // Runs where erasures do.
   void act(http::Responder responder, std::function<http::Response()> answer);
 
@@ -115,6 +125,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void search_in(audit::Reader& reader, const Caller& caller, http::Request request,
                  http::Responder responder);
   void get_matrix(const Caller& caller, http::Request request, http::Responder responder);
+  void get_policy(const Caller& caller, http::Request request, http::Responder responder);
+  void put_policy(const Caller& caller, http::Request request, http::Responder responder);
   void get_record(const Caller& caller, http::Request request, http::Responder responder);
   void get_history(const Caller& caller, http::Request request, http::Responder responder);
   void get_timeline(const Caller& caller, http::Request request, http::Responder responder);
@@ -134,20 +146,18 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_health(http::Request request, http::Responder responder);
   void get_ready(http::Request request, http::Responder responder);
   void get_metrics(http::Request request, http::Responder responder);
+  http::Response metrics();
 
   // A page of what is wanted, with the request's order, limit and cursor; oldest first by default.
   // How a look at an entity stands on record.
   LookedAt look_at(std::string_view type, std::string_view id) const;
   void answer_page(const Caller& caller, LookedAt at, http::Request request, audit::Wanted wanted,
                    http::Responder responder);
+  bool is_public_log(const http::Request& request) const;
   // What all entries wanted are folded into; 404 where there are none.
   using Fold = std::function<Result<std::string>(const audit::Gathered&)>;
   void answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
                    http::Responder responder);
-
-  bool is_public_log(const http::Request& request) const;
-  // Puts an act on record, then runs `act`, then answers.
-  void record_then(std::string event, http::Responder responder, std::function<http::Response()> act);
 
   ApiParts parts_;
   Mutex streams_mutex_;
@@ -165,6 +175,13 @@ http::Response text_response(std::string body, std::string cache_control);
 // The id captured by the route, or a 404: no other text names an event.
 std::optional<Uuid> captured_id(const http::Request& request);
 http::Response no_such(std::string_view what);
+// invalid, with the JSON pointer of what is wrong.
+std::unexpected<Error> refuse_at(std::string path, std::string what);
+// invalid where the object has a member that is none of these.
+Status only_members(const json::Value& object, std::initializer_list<std::string_view> known);
+// 415 where the body is of another type than JSON; `what` is what comes as it. curl -d names a form unless
+// told otherwise; what follows is read as JSON all the same.
+std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what);
 // A page of a search as JSON.
 std::string answer_json(const audit::SearchAnswer& answer);
 // A JSON string.

@@ -1,4 +1,4 @@
-// `vestige access matrix|looks`.
+// `vestige access matrix|looks|policy`.
 #pragma once
 
 #include <string>
@@ -12,11 +12,15 @@ struct AccessArguments {
   std::string role{};   // empty: all
   std::string query{};  // of looks
   unsigned limit = 50;
+  std::string change{};  // a file with another policy; empty: the policy is shown
 };
 
 inline constexpr unsigned looks_shown_max = 1'000;
 
 int run_access_matrix(const AccessArguments& arguments, Surroundings& surroundings);
+inline constexpr std::uint64_t policy_file_bytes_max = 1 << 20;
+
+int run_access_policy(const AccessArguments& arguments, Surroundings& surroundings);
 int run_access_looks(const AccessArguments& arguments, Surroundings& surroundings);
 
 }  // namespace vestige::cli

@@ -11,7 +11,11 @@ namespace vestige::cli {
 struct KeyArguments {
   ConnectionArguments connection{};
   std::string name{};
-  std::vector<std::string> scopes{};
+  std::vector<std::string> scopes{};  // or a role
+  std::string role{};
+  std::string service{};
+  std::string expires{};
+  std::vector<std::string> ranges{};
   std::string id{};
 };
 

@@ -32,6 +32,8 @@ class OutboxRows {
   // The first that wait in a stream: at most so many, at most so many bytes but one at least. One that is
   // damaged comes alone.
   Result<std::vector<OutboxRow>> first(const StreamName& stream, std::size_t rows_max, std::size_t bytes_max);
+  // The last that wait, one a stream.
+  Result<std::vector<Uuid>> newest();
   // Those after `position`, in order.
   Result<std::vector<OutboxRow>> page(Table table, std::int64_t position, std::size_t rows_max);
   // Of `rows` those that were still there, and are not any more.

@@ -26,7 +26,7 @@ bool is_spare(std::string_view name) {
 
 // Files of the operator or of another part of the server, which no digest covers.
 bool is_outside(std::string_view name) {
-  return name == "LOCK" || name.ends_with(".key") || name.ends_with(".log") ||
+  return name == "LOCK" || name == "api-keys.imported" || name.ends_with(".key") || name.ends_with(".log") ||
          name.find(".db") != std::string_view::npos;
 }
 

@@ -102,7 +102,7 @@ class FakeProvider {
             .client_id = "vestige client",
             .client_secret_environment = "VESTIGE_TEST_OIDC_SECRET",
             .redirect_url = "https://audit.example/api/sign-in/fake/callback",
-            .roles = {{"auditors", {"auditor", "legal"}}, {"helpdesk", {"customer-service"}}}};
+            .roles = {{"auditors", {"auditor", "legal"}}, {"helpdesk", {"customer_service"}}}};
   }
 
   // The person signs in and agrees: what the browser brings back.
