@@ -172,11 +172,11 @@ Status run(const cli::ServeArguments& arguments) {
   // Before the first request is answered, so that whoever finds the server ready finds its address as well.
   const auto url = url_of(arguments, server->port());
   VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
+  state->start();
   loop.start();
   queries.start();
   acts.start();
   signing.start();
-  state->start();
   keeping.start();
   say_how_it_stands(*service, service->log());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
