@@ -64,7 +64,7 @@ void Api::Impl::post_events(const Caller& caller, http::Request request, http::R
   const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
   auto batch = parts_.ingest.prepare(request.body, *form, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(*std::move(batch), std::move(responder));
+  submit(parts_.ingest, *std::move(batch), std::move(responder));
 }
 
 void Api::Impl::post_import(const Caller& caller, http::Request request, http::Responder responder) {
@@ -77,18 +77,17 @@ void Api::Impl::post_import(const Caller& caller, http::Request request, http::R
   const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
   auto batch = parts_.ingest.prepare_import(request.body, format->second, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(*std::move(batch), std::move(responder));
+  submit(parts_.ingest, *std::move(batch), std::move(responder));
 }
 
-void Api::Impl::submit(audit::Batch batch, http::Responder responder) {
+void Api::Impl::submit(audit::Ingest& ingest, audit::Batch batch, http::Responder responder) {
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.ingest.submit(std::move(batch),
-                       [self = shared_from_this(), shared](Result<audit::BatchOutcome> outcome) {
-                         // Off the committer: writing an answer of thousands of lines would hold up the next
-                         // group.
-                         auto kept = std::make_shared<Result<audit::BatchOutcome>>(std::move(outcome));
-                         self->parts_.loop.post([shared, kept] { shared->respond(outcome_response(*kept)); });
-                       });
+  ingest.submit(std::move(batch), [self = shared_from_this(), shared](Result<audit::BatchOutcome> outcome) {
+    // Off the committer: writing an answer of thousands of lines would hold up the next
+    // group.
+    auto kept = std::make_shared<Result<audit::BatchOutcome>>(std::move(outcome));
+    self->parts_.loop.post([shared, kept] { shared->respond(outcome_response(*kept)); });
+  });
 }
 
 void Api::Impl::look_at_event(const Caller& caller, const http::Request& request, http::Responder responder,

@@ -54,4 +54,21 @@ inline constexpr std::size_t fold_bytes_max = 64 << 20;  // of those entries, as
 inline constexpr std::size_t given_out_refs_max = 256;
 inline constexpr std::size_t look_reason_bytes_max = 1024;
 
+// The monthly review of access (docs/formats/review.md): what it lists, and from how many on a thing is
+// unusual.
+inline constexpr std::size_t review_people_max = 10'000;
+inline constexpr std::size_t review_persons_max = 10'000;  // of one of them, that are told apart
+inline constexpr std::size_t review_findings_max = 1'000;
+inline constexpr std::size_t review_looks_named_max = 10;  // of one finding
+inline constexpr std::size_t review_sign_offs_max = 100;
+inline constexpr int review_months_before = 3;
+inline constexpr std::uint64_t review_refusals_a_day = 10;
+inline constexpr std::uint64_t review_persons_a_day = 100;
+inline constexpr std::uint64_t review_looks_on_one_person = 30;
+inline constexpr std::uint64_t review_looks_more_than_usual = 200;
+inline constexpr std::uint64_t review_times_usual = 3;
+inline constexpr std::uint64_t review_off_hours = 20;
+inline constexpr std::uint64_t review_large_export = 10'000;
+inline constexpr std::uint64_t review_newcomer_looks = 50;
+
 }  // namespace vestige::audit

@@ -157,6 +157,7 @@ void declare_access(CLI::App& app, Invocation& invocation) {
       "  vestige access looks\n"
       "  vestige access looks 'action:EXPORTED since:7d'\n"
       "  vestige access looks 'detail.outcome:unauthorized'\n"
+      "  vestige access review 2026-11\n"
       "  vestige access policy | jq . >policy.json    (edit it, then)\n"
       "  vestige access policy --change policy.json\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const AccessArguments&, Surroundings&)) {
@@ -170,6 +171,14 @@ void declare_access(CLI::App& app, Invocation& invocation) {
   auto* matrix = command->add_subcommand("matrix", "What each role may do, and what it is shown");
   matrix->add_option("--role", arguments->role, "only this one")->type_name("ROLE");
   declare(matrix, run_access_matrix);
+  auto* review = command->add_subcommand(
+      "review", "A month of looks: who looked how often at how much, and what of it was unusual");
+  review->add_option("month", arguments->month, "the month, like 2026-11")->required()->type_name("MONTH");
+  review
+      ->add_option("--sign-off", arguments->comment,
+                   "put on record that you read it, with a comment that names no customer")
+      ->type_name("COMMENT");
+  declare(review, run_access_review);
   auto* policy = command->add_subcommand("policy", "The policy as JSON, with its version, or another one");
   policy
       ->add_option("--change", arguments->change,

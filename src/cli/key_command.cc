@@ -16,7 +16,7 @@ const std::string keys_path = "/api/keys";
 
 std::string joined(const json::Value& list) {
   std::string text;
-  for (std::size_t i = 0; i < list.size(); ++i) {
+  for (std::size_t i = 0; list.is_array() && i < list.size(); ++i) {
     const auto one = list.at(i);
     if (one.is_string()) text += (text.empty() ? "" : ",") + std::string(one.string());
   }

@@ -307,3 +307,43 @@ def test_every_example_of_the_page_works(context):
     assert answers[4].count('"data.access"') >= 3, answers[4]
     # Two looks at the person, and those at what they left.
     assert answers[5].count("complaint T-2210") == 2, answers[5]
+
+
+def test_a_month_of_looks_is_reviewed_and_signed_off(context):
+    server = context.server()
+    ids = send(server, call("p-1", 1), call("p-2", 2))
+    agent = make_key(server, "read", name="support desk")
+    for _ in range(3):
+        ask(server, "GET", f"/api/events/{ids[0]}", key=agent["key"], **with_reason("complaint T-1"))
+    for _ in range(10):
+        assert ask(server, "POST", SEARCH, {"subject": "p-1"}, key=agent["key"]).status == 403
+    month = looks(server)[0]["time"][:7]
+    review = ask(server, "GET", f"/api/access/review?month={month}").json()
+    mine = [row for row in review["people"] if row["sourceId"] == agent["id"]]
+    assert len(mine) == 1 and mine[0]["name"] == "support desk" and mine[0]["role"] == "key", review
+    assert (mine[0]["looks"], mine[0]["refused"], mine[0]["persons"], mine[0]["withoutReason"]) == (13, 10, 1, 0), mine
+    unusual = [finding for finding in review["unusual"] if finding["sourceId"] == agent["id"]]
+    assert [finding["rule"] for finding in unusual if finding["rule"] != "off_hours"] == ["refusals"], review
+    named = looks(server, sourceId=agent["id"], action="SEARCHED")
+    assert unusual[0]["looks"] == [look["index"] for look in named], (unusual, named)
+    assert review["signOffs"] == []
+    officer = ask(server, "POST", "/api/keys", {"name": "officer", "role": "compliance_officer"}).json()
+    auditor = ask(server, "POST", "/api/keys", {"name": "auditor", "role": "auditor"}).json()
+    wish = {"month": month, "size": review["tree"]["size"], "comment": "refusals: a training, known"}
+    assert ask(server, "POST", "/api/access/review", wish, key=auditor["key"]).status == 403
+    assert ask(server, "POST", "/api/access/review", wish, key=officer["key"]).status == 201
+    for wrong, path in (({**wish, "month": "2026-13"}, "/month"), ({**wish, "size": 10**9}, "/size"), ({**wish, "size": -1}, "/size"),
+                        ({**wish, "comment": 1}, "/comment"), ({**wish, "comment": "x" * 1025}, "/comment"), ({**wish, "more": 1}, "/more")):
+        answer = ask(server, "POST", "/api/access/review", wrong, key=officer["key"])
+        assert answer.status == 400 and answer.json()["path"] == path, (wrong, answer)
+    for wrong in ("", "?month=", "?month=2026", "?month=2026-00"):
+        assert ask(server, "GET", f"/api/access/review{wrong}").status == 400, wrong
+    signed = ask(server, "GET", f"/api/access/review?month={month}", key=auditor["key"]).json()["signOffs"]
+    assert [(each["sourceId"], each["size"], each["comment"], each["role"]) for each in signed] == [
+        (officer["id"], wish["size"], wish["comment"], "compliance_officer")], signed
+    # Reading a review is a look, signing one is an entry; the command line does both.
+    assert looks(server, sourceId=auditor["id"])[-1]["targetId"] == month
+    done = context.vestige("access", "review", month, "--sign-off", "read once more", data=server.data)
+    assert done.status == 0, done
+    shown = context.vestige("access", "review", month, data=server.data)
+    assert shown.status == 0 and [each["comment"] for each in shown.json()["signOffs"]][-1] == "read once more", shown

@@ -1,5 +1,5 @@
 // The handlers, by resource. One file each: authorise.cc, looks.cc, events.cc, search.cc, export.cc,
-// records.cc, entities.cc, keys.cc, policy.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// records.cc, entities.cc, keys.cc, policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -97,7 +97,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
 
   void post_events(const Caller& caller, http::Request request, http::Responder responder);
   void post_import(const Caller& caller, http::Request request, http::Responder responder);
-  void submit(audit::Batch batch, http::Responder responder);
+  void submit(audit::Ingest& ingest, audit::Batch batch, http::Responder responder);
   void look_at_event(const Caller& caller, const http::Request& request, http::Responder responder,
                      std::function<http::Response(const Uuid&, const audit::Visibility&)> answer);
   void get_event(const Caller& caller, http::Request request, http::Responder responder);
@@ -125,6 +125,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void search_in(audit::Reader& reader, const Caller& caller, http::Request request,
                  http::Responder responder);
   void get_matrix(const Caller& caller, http::Request request, http::Responder responder);
+  void get_review(const Caller& caller, http::Request request, http::Responder responder);
+  void post_review(const Caller& caller, http::Request request, http::Responder responder);
   void get_policy(const Caller& caller, http::Request request, http::Responder responder);
   void put_policy(const Caller& caller, http::Request request, http::Responder responder);
   void get_record(const Caller& caller, http::Request request, http::Responder responder);
