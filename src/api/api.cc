@@ -152,6 +152,7 @@ void Api::Impl::add_routes(http::Router& router) {
   closed(described("getCertificate"), &Impl::get_certificate);
   closed(described("searchLooks"), &Impl::post_search_looks);
   closed(described("getMatrix"), &Impl::get_matrix);
+  closed(described("getSessionRecord"), &Impl::get_session_record);
   closed(described("reviewAccess"), &Impl::get_review);
   closed(described("signReview"), &Impl::post_review);
   closed(described("getPolicy"), &Impl::get_policy);

@@ -38,4 +38,25 @@ void Api::Impl::get_record(const Caller& caller, http::Request request, http::Re
        });
 }
 
+void Api::Impl::get_session_record(const Caller& caller, http::Request request, http::Responder responder) {
+  const auto id = captured_id(request);
+  if (!id) return responder.respond(no_such("session"));
+  look(caller, std::move(responder),
+       [self = shared_from_this(), id = format_uuid(*id), caller = format_uuid(caller.principal.id)](
+           const audit::Visibility& visibility, LookedAt& at) -> http::Response {
+         const auto& type = audit::signed_in_session();
+         at = {.query = {}, .target_type = "SESSION", .target_id = id};
+         audit::Wanted wanted;
+         wanted.raw("filter", fmt::format(R"({{"or":[{{"field":"targetId","equals":"{0}"}},)"
+                                          R"({{"field":"context.sessionId","equals":"{0}"}}]}})",
+                                          id));
+         const auto gathered =
+             audit::gather(self->parts_.looks_reader, {visibility, caller}, wanted, type.kinds);
+         if (!gathered) return http::problem(gathered.error());
+         if (gathered->steps.empty()) return no_such("session");
+         auto record = audit::fold_record(type, id, *gathered);
+         return record ? json_response(200, *std::move(record)) : http::problem(record.error());
+       });
+}
+
 }  // namespace vestige::api

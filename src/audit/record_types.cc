@@ -208,6 +208,33 @@ constexpr Rule target_rules[] = {{.to = "target_id", .from = "targetId"},
                                  {.to = "target_type", .from = "targetType"}};
 constexpr RecordList security_lists[] = {session_lists[1]};
 
+// A session of this server's own: what was looked at in it stands in the same stream.
+constexpr Names signed_in_kinds = {"access.session", "access.security", "data.access"};
+constexpr Rule signed_in_rules[] = {
+    {.to = "session_id", .from = "targetId", .when = "targetType", .equals = "SESSION"},
+    session_rules[1],
+    session_rules[2],
+    session_rules[4],
+    session_rules[5],
+    session_rules[6],
+    session_rules[7],
+    session_rules[8],
+};
+constexpr Rule look_rules[] = {
+    {.to = "timestamp", .from = "time"},
+    {.to = "action", .from = "detail/access_type"},
+    {.to = "resource", .from = "detail/operation"},
+    {.to = "outcome", .from = "detail/outcome"},
+    {.to = "details", .from = "detail/access_reason"},
+};
+constexpr RecordList signed_in_lists[] = {
+    session_lists[0],
+    {.to = "session_activities", .when = {}, .from = {}, .rules = look_rules, .kind = "data.access"},
+    session_lists[1],
+};
+constexpr RecordType signed_in = {"session",       signed_in_kinds, "access.session",
+                                  signed_in_rules, signed_in_lists, session_leave_out};
+
 // ---------------------------------------------------------------------------------------------- data
 
 constexpr Names data_kinds = {"data.change", "data.access"};
@@ -303,5 +330,6 @@ constexpr RecordType types[] = {
 }  // namespace
 
 std::span<const RecordType> record_types() { return types; }
+const RecordType& signed_in_session() { return signed_in; }
 
 }  // namespace vestige::audit

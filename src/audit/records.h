@@ -55,6 +55,10 @@ std::span<const RecordType> record_types();
 // Null where there is no such type.
 const RecordType* find_record_type(std::string_view name);
 
+// A session of this server, from the stream `access`, with the looks in it among its activities. It is none
+// of the types, for who reads `audit` may not read that stream.
+const RecordType& signed_in_session();
+
 // A JSON object: type, id, targetTypes (of the steps), record, entries (what it was folded from, in that
 // order), complete, tree.
 Result<std::string> fold_record(const RecordType& type, std::string_view id, const Gathered& gathered);

@@ -19,6 +19,7 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("POST", f"/api/events/{SOME_ID}/disclose"): "read",
          ("GET", "/api/cursors"): "read", ("GET", "/api/cursors/c"): "read", ("PUT", "/api/cursors/c"): "read",
          ("POST", "/api/access/search"): "admin", ("GET", "/api/access/matrix"): "read",
+         ("GET", f"/api/access/sessions/{SOME_ID}"): "admin",
          ("GET", "/api/access/review"): "admin", ("POST", "/api/access/review"): "admin",
          ("GET", "/api/access/policy"): "read", ("PUT", "/api/access/policy"): "admin",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin",

@@ -125,6 +125,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void search_in(audit::Reader& reader, const Caller& caller, http::Request request,
                  http::Responder responder);
   void get_matrix(const Caller& caller, http::Request request, http::Responder responder);
+  void get_session_record(const Caller& caller, http::Request request, http::Responder responder);
   void get_review(const Caller& caller, http::Request request, http::Responder responder);
   void post_review(const Caller& caller, http::Request request, http::Responder responder);
   void get_policy(const Caller& caller, http::Request request, http::Responder responder);
