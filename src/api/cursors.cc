@@ -29,29 +29,40 @@ Result<std::uint64_t> parse_next(std::string_view body) {
   return static_cast<std::uint64_t>(number);
 }
 
+// Programs share theirs, so that the next key goes on where a rotated one was; people have their own.
+audit::CursorOwner owner_of(const Caller& caller) {
+  return caller.principal.kind == access::PrincipalKind::service ? std::string()
+                                                                 : format_uuid(caller.principal.id);
+}
+
 }  // namespace
 
-void Api::Impl::get_cursors(const Caller&, http::Request, http::Responder responder) {
+std::optional<audit::Cursor> Api::Impl::saved_cursor(const Caller& caller, std::string_view name) const {
+  return parts_.cursors.find(owner_of(caller), name);
+}
+
+void Api::Impl::get_cursors(const Caller& caller, http::Request, http::Responder responder) {
   std::string out = "{\"cursors\":[";
-  for (const auto& cursor : parts_.cursors.list())
+  for (const auto& cursor : parts_.cursors.list(owner_of(caller)))
     out += fmt::format("{}{}", out.back() == '[' ? "" : ",", cursor_json(cursor));
   responder.respond(json_response(200, out + "]}"));
 }
 
-void Api::Impl::get_cursor(const Caller&, http::Request request, http::Responder responder) {
-  const auto cursor = parts_.cursors.find(request.captures.at("name"));
+void Api::Impl::get_cursor(const Caller& caller, http::Request request, http::Responder responder) {
+  const auto cursor = saved_cursor(caller, request.captures.at("name"));
   responder.respond(cursor ? json_response(200, cursor_json(*cursor)) : no_such("cursor"));
 }
 
-void Api::Impl::put_cursor(const Caller&, http::Request request, http::Responder responder) {
+void Api::Impl::put_cursor(const Caller& caller, http::Request request, http::Responder responder) {
   const auto next = parse_next(request.body);
   if (!next) return responder.respond(http::problem(next.error()));
   audit::Cursor cursor{request.captures.at("name"), *next};
   auto answer = cursor_json(cursor);
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.cursors.save(std::move(cursor), [shared, answer = std::move(answer)](const Status& outcome) {
-    shared->respond(outcome ? json_response(200, answer) : http::problem(outcome.error()));
-  });
+  parts_.cursors.save(
+      owner_of(caller), std::move(cursor), [shared, answer = std::move(answer)](const Status& outcome) {
+        shared->respond(outcome ? json_response(200, answer) : http::problem(outcome.error()));
+      });
 }
 
 }  // namespace vestige::api

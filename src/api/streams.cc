@@ -60,7 +60,7 @@ void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Re
   if (const auto name = request.query_value("cursor"); name && !request.header("last-event-id")) {
     if (!audit::is_cursor_name(*name))
       return responder.respond(http::problem(400, "the parameter cursor must be the name of a cursor"));
-    if (const auto cursor = parts_.cursors.find(*name)) next = cursor->next;
+    if (const auto cursor = saved_cursor(caller, *name)) next = cursor->next;
   }
   const auto search = search_of(request);
   if (!search) return responder.respond(http::problem(search.error()));

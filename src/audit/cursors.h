@@ -19,6 +19,10 @@
 
 namespace vestige::audit {
 
+// Whose cursors: the id of somebody who signed in, empty for those that all programs of the tenant share.
+// Nobody reaches another's by any name.
+using CursorOwner = std::string;
+
 struct Cursor {
   std::string name;
   std::uint64_t next = 0;  // index of the first entry that was not read yet
@@ -32,23 +36,23 @@ class Cursors {
  public:
   Cursors(trail::Log& log, trail::Stream& stream);
 
-  std::optional<Cursor> find(std::string_view name) const;
-  std::vector<Cursor> list() const;  // by name
+  std::optional<Cursor> find(const CursorOwner& owner, std::string_view name) const;
+  std::vector<Cursor> list(const CursorOwner& owner) const;  // by name
 
   // `done` is called once, on the committer or at once. invalid: not a name, or past the end of the stream;
   // exhausted: cursors_max names are taken.
   using Done = std::function<void(Status)>;
-  void save(Cursor cursor, Done done);
+  void save(const CursorOwner& owner, Cursor cursor, Done done);
 
  private:
   class Saving;
-  Status reserve(const Cursor& cursor);
-  void saved(const Cursor& cursor);
+  Status reserve(const CursorOwner& owner, const Cursor& cursor);
+  void saved(const std::string& place, std::uint64_t next);
 
   trail::Log& log_;
   trail::Stream& stream_;
   mutable Mutex mutex_;
-  // Nothing: the name is taken, and its first value not durable yet.
+  // By place_of() owner and name. Nothing: the name is taken, and its first value not durable yet.
   std::map<std::string, std::optional<std::uint64_t>, std::less<>> known_ GUARDED_BY(mutex_);
 };
 

@@ -18,9 +18,9 @@ namespace {
 using testing::Random;
 using testing::World;
 
-Status save(World& world, Cursors& cursors, Cursor cursor) {
+Status save(World& world, Cursors& cursors, Cursor cursor, const CursorOwner& owner = {}) {
   Status outcome = fail(ErrorKind::io, "never told");
-  cursors.save(std::move(cursor), [&](Status told) { outcome = std::move(told); });
+  cursors.save(owner, std::move(cursor), [&](Status told) { outcome = std::move(told); });
   while (world.log->commit_once().value_or(false)) {
   }
   return outcome;
@@ -31,7 +31,8 @@ TEST(Cursors, AreWhatWasSavedLastAcrossRestartsAndCrashes) {
   World world(testing::seed_of_test());
   world.open();
   auto cursors = std::make_unique<Cursors>(*world.log, world.stream());
-  std::map<std::string, std::uint64_t> model;
+  const CursorOwner owners[] = {"", "reader-1", "01930000-0000-7000-8000-000000000001"};
+  std::map<CursorOwner, std::map<std::string, std::uint64_t>> model;
   for (std::size_t step = 0; step < testing::rounds(300); ++step) {
     const auto size = world.stream().size();
     if (random.chance(20)) {
@@ -39,8 +40,9 @@ TEST(Cursors, AreWhatWasSavedLastAcrossRestartsAndCrashes) {
       ASSERT_EQ(world.stream().size(), size + 1);
     } else if (random.chance(70)) {
       const Cursor cursor{fmt::format("reader-{}", random.below(4)), random.below(size + 1)};
-      ASSERT_TRUE(save(world, *cursors, cursor));
-      model[cursor.name] = cursor.next;
+      const auto& owner = owners[random.below(std::size(owners))];
+      ASSERT_TRUE(save(world, *cursors, cursor, owner));
+      model[owner][cursor.name] = cursor.next;
       ASSERT_EQ(world.stream().size(), size) << "saving makes no entry";
     } else if (random.chance(30)) {
       world.seal_everything();
@@ -53,11 +55,17 @@ TEST(Cursors, AreWhatWasSavedLastAcrossRestartsAndCrashes) {
       world.open();
       cursors = std::make_unique<Cursors>(*world.log, world.stream());
     }
-    std::map<std::string, std::uint64_t> found;
-    for (const auto& cursor : cursors->list()) found.emplace(cursor.name, cursor.next);
-    ASSERT_EQ(found, model);
+    for (const auto& owner : owners) {
+      std::map<std::string, std::uint64_t> found;
+      for (const auto& cursor : cursors->list(owner)) found.emplace(cursor.name, cursor.next);
+      ASSERT_EQ(found, model[owner]) << owner;
+      for (const auto& [name, next] : model[owner])
+        ASSERT_EQ(cursors->find(owner, name), (Cursor{name, next})) << owner;
+    }
   }
-  EXPECT_EQ(cursors->find("reader-9"), std::nullopt);
+  EXPECT_EQ(cursors->find("", "reader-9"), std::nullopt);
+  // Another's by no name.
+  EXPECT_EQ(cursors->find("", "reader-1/reader-2"), std::nullopt);
 }
 
 TEST(Cursors, RefuseWhatMakesNoSense) {
@@ -81,7 +89,7 @@ TEST(Cursors, HaveALimit) {
   world.open();
   Cursors cursors(*world.log, world.stream());
   for (std::size_t i = 0; i < cursors_max; ++i)
-    cursors.save({fmt::format("c{}", i), 0}, [](const Status& told) { EXPECT_TRUE(told); });
+    cursors.save("", {fmt::format("c{}", i), 0}, [](const Status& told) { EXPECT_TRUE(told); });
   while (world.log->commit_once().value_or(false)) {
   }
   const auto refused = save(world, cursors, {"one-more", 0});

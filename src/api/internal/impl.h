@@ -117,6 +117,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void record_stream(const Follower& ended);
   bool feed(Follower& follower, std::chrono::nanoseconds now);
   void get_stream(const Caller& caller, http::Request request, http::Responder responder);
+  std::optional<audit::Cursor> saved_cursor(const Caller& caller, std::string_view name) const;
   void get_cursors(const Caller& caller, http::Request request, http::Responder responder);
   void get_cursor(const Caller& caller, http::Request request, http::Responder responder);
   void put_cursor(const Caller& caller, http::Request request, http::Responder responder);
