@@ -31,6 +31,12 @@ function(vestige_embed target namespace)
     COMMENT "Embedding ${namespace}"
     VERBATIM)
   target_sources(${target} PRIVATE ${folder}/generated/${stem}.cc ${folder}/generated/${stem}.h)
+  # All of them by one name, for who reads the sources and compiles nothing.
+  if(NOT TARGET vestige_embedded)
+    add_custom_target(vestige_embedded)
+  endif()
+  add_custom_target(vestige_embedded_${stem} DEPENDS ${folder}/generated/${stem}.h)
+  add_dependencies(vestige_embedded vestige_embedded_${stem})
   target_include_directories(${target} PUBLIC ${folder})
 endfunction()
 
