@@ -1,5 +1,6 @@
 // Property: beside a running server nothing that the server does is damage, whatever it does between any two
-// things that the verifier reads: new entries, new persons, sealing, recycling of write-ahead files, signing.
+// things that the verifier reads: new entries, new persons, new streams, sealing, recycling of write-ahead
+// files, signing.
 // Damage that was there before is found all the same.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -19,11 +20,19 @@ using testing::EntryWish;
 using testing::StepFiles;
 using testing::World;
 
+constexpr std::size_t streams_added_max = 2;
+
 struct Server {
   World& world;
   std::mt19937_64 random;
   std::uint64_t persons = 0;
   std::uint64_t steps = 0;
+  std::vector<std::uint8_t> added{};
+
+  void add_stream() {
+    const auto tenant = fmt::format("tenant-{}", added.size() / 2);
+    added.push_back(world.add_stream(tenant, added.size() % 2 == 0 ? "audit" : "access"));
+  }
 
   // One thing that a server may do next; mostly nothing.
   void step() {
@@ -31,6 +40,7 @@ struct Server {
     switch (random() % 8) {
       case 0:
         world.append_some(1 + random() % 2, 1 + random() % 40);
+        if (!added.empty()) world.append_some(added[random() % added.size()], 1 + random() % 10);
         break;
       case 1:
         world.append(1, {{.subjects = {fmt::format("person {}", ++persons)}, .number = persons}});
@@ -40,6 +50,9 @@ struct Server {
         break;
       case 3:
         if (random() % 4 == 0) world.seal();
+        break;
+      case 4:
+        if (added.size() < streams_added_max && random() % 16 == 0) add_stream();
         break;
       default:
         break;
@@ -55,6 +68,7 @@ std::uint64_t rounds() {
 TEST(Running, NothingThatTheServerDoesIsDamage) {
   std::uint64_t steps = 0;
   std::uint64_t segments = 0;
+  std::uint64_t added = 0;
   for (std::uint64_t seed = 1; seed <= rounds(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     World world(seed);
@@ -77,11 +91,14 @@ TEST(Running, NothingThatTheServerDoesIsDamage) {
       ASSERT_TRUE(keyless->ok) << testing::in_words(*keyless);
     }
     steps += server.steps;
+    added += server.added.size();
     segments += world.log().streams()[0]->record().segments.size();
     world.stop();
     const auto last = world.verify();
     ASSERT_TRUE(last->ok) << testing::in_words(*last);
+    ASSERT_EQ(last->streams.size(), 2 + server.added.size());
   }
+  EXPECT_GE(added, rounds());
   EXPECT_GT(steps, 1'000U);
   EXPECT_GT(segments, rounds());
 }

@@ -70,6 +70,56 @@ TEST(Verify, WhatTheServerWroteHasTheLogsOwnSizesAndRoots) {
   EXPECT_EQ(report->streams[1].size, 60U);
 }
 
+TEST(Verify, StreamsThatWereAddedLateVerifyLikeTheOthers) {
+  World world(3);
+  world.build();
+  world.open();
+  const auto audit = world.add_stream("late", "audit");
+  world.append_some(audit, 30);
+  const auto access = world.add_stream("late", "access");
+  world.append_some(1, 20);
+  world.append_some(access, 10);
+  world.sign();
+  world.seal();
+  world.append_some(audit, 7);
+  world.add_stream("late-and-empty", "audit");
+  world.sign();
+  world.stop(false);
+  const auto report = world.verify();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(report->ok) << in_words(*report);
+  ASSERT_EQ(report->streams.size(), 5U);
+  EXPECT_EQ(report->streams[2].name, "late/audit");
+  EXPECT_EQ(report->streams[2].size, 37U);
+  EXPECT_EQ(report->streams[2].entries_checked, 37U);
+  EXPECT_EQ(report->streams[3].size, 10U);
+  EXPECT_EQ(report->streams[4].size, 0U);
+  world.open();
+  world.stop();
+  EXPECT_TRUE(world.verify()->ok) << in_words(*world.verify());
+}
+
+// What is left when adding a stream was cut short before the manifest named it.
+TEST(Verify, AnEmptyDirectoryOfNoStreamIsALeftOverAndOneWithAFileIsNot) {
+  World world(4);
+  world.build();
+  const auto notes = world.verify()->notes.size();
+  const auto data = world.disk().open("data");
+  ASSERT_TRUE(data->make_directories("streams/late/audit"));
+  ASSERT_TRUE(data->make_directories("streams/default/late"));
+  world.reconnect();
+  auto report = world.verify();
+  EXPECT_TRUE(report->ok) << in_words(*report);
+  EXPECT_GT(report->notes.size(), notes);
+  EXPECT_TRUE(world.verify({.while_running = true})->ok);
+  ASSERT_TRUE(data->make_directories("streams/late/audit/deeper"));
+  EXPECT_FALSE(world.verify()->ok);
+  world.put("streams/default/late/checkpoint", view("x"));
+  report = world.verify();
+  ASSERT_FALSE(report->ok);
+  EXPECT_EQ(report->all_bad.size(), 2U);
+}
+
 TEST(Verify, ThreadsAndProgressChangeNothing) {
   World world(2);
   world.build();

@@ -51,6 +51,20 @@ def test_a_sound_directory_is_found_sound(context):
     assert keyless["ok"] and keyless["size"] == 345 and keyless["notes"], keyless
 
 
+def test_a_stream_that_was_added_late(context):
+    """End marks and frames of before do not know it. Without the manifest that names it, its entries are nobody's."""
+    written = writer.Writer(context.folder / "data", late=12).write()
+    found = result(check(written))
+    assert found["ok"] and found["streams"]["default/late"]["size"] == 12, found
+    (written.folder / "streams" / "other" / "late").mkdir(parents=True)
+    (written.folder / "streams" / "default" / "next").mkdir(parents=True)
+    found = result(check(written))
+    assert found["ok"] and len(found["notes"]) == 2, found
+    early = writer.Writer(context.folder / "early").write()
+    (written.folder / "manifest").write_bytes((early.folder / "manifest").read_bytes())
+    expect_first(check(written), None, f"wal/{8:016x}.wal", "stream number 3")
+
+
 def test_the_command_line(context):
     written = writer.Writer(context.folder / "data").write()
     program = [sys.executable, str(harness.ROOT / "tools" / "vestige_verify.py")]

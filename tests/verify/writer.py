@@ -101,11 +101,12 @@ class Record:
 
 
 class Writer:
-    """`folder` becomes a data directory. Sizes are numbers of entries of the audit stream."""
+    """`folder` becomes a data directory. Sizes are numbers of entries of the audit stream; `late` of them stand in a stream
+    that was added when the log had begun."""
 
-    def __init__(self, folder, seed=1, segments=(300, 345), log_from=330, size=380):
+    def __init__(self, folder, seed=1, segments=(300, 345), log_from=330, size=380, late=0):
         self.folder, self.random = pathlib.Path(folder), random.Random(seed)
-        self.segments, self.log_from, self.size = segments, log_from, size
+        self.segments, self.log_from, self.size, self.late = segments, log_from, size, late
         self.root_key, self.wrap, self.purpose, self.hash_secret = (self.random.randbytes(32) for _ in range(4))
         self.data_id, self.retention = self.random.randbytes(16), self.random.randbytes(32)
         self.owners = {self.random.randbytes(16): self.random.randbytes(32) for _ in range(3)}
@@ -350,11 +351,16 @@ class Writer:
         groups[1].append((2, log[:5]))
         groups[-1].append((2, log[5:]))
         half = len(groups) // 2
+        if self.late:
+            late = self.records("late", self.late)
+            listed.append(self.stream("late", 3, 1, late, []))
+            groups[-1].append((3, late))
         mark = varint(2) + bytes([1]) + struct.pack("<Q", self.log_from) + bytes([2]) + struct.pack("<Q", 0) + b"\0"
-        end = varint(2) + bytes([1]) + struct.pack("<Q", self.size) + bytes([2]) + struct.pack("<Q", len(log)) + b"\1"
+        ends = [self.size, len(log)] + [self.late] * (self.late > 0)
+        end = varint(len(ends)) + b"".join(bytes([number]) + struct.pack("<Q", size) for number, size in enumerate(ends, 1)) + b"\1"
         place = self.log_file(7, 1, 40, bytes(32), [(2, mark)] + [(1, self.group(g)) for g in groups[:half]], True)
         self.log_file(8, 0, *place, [(1, self.group(g)) for g in groups[half:]] + [(2, end)], True)
-        payload = struct.pack("<qQ", EPOCH_MS, 7) + varint(2) + b"".join(listed) + varint(1) + bytes([1]) + sized("offset") \
+        payload = struct.pack("<qQ", EPOCH_MS, 7) + varint(len(listed)) + b"".join(listed) + varint(1) + bytes([1]) + sized("offset") \
             + struct.pack("<Q", 4)
         head = b"VSTGMAN1" + struct.pack("<H2xIQ", 1, len(payload), 12) + self.data_id + payload
         self.files["manifest"] = head + sha(head)

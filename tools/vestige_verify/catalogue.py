@@ -79,7 +79,7 @@ class Manifest:
         self.sequence, self.data_id = reader.u64(), reader.take(16)
         check_length(data, 40 + payload + 32, "manifest")
         self.created, self.wal_generation = reader.i64(), reader.u64()
-        self.streams = [StreamEntry(reader) for _ in range(checked_count(reader, 256, "streams"))]
+        self.streams = [StreamEntry(reader) for _ in range(checked_count(reader, 255, "streams"))]
         self.marks = []
         for _ in range(checked_count(reader, reader.left(), "marks")):
             self.marks.append((reader.u8(), reader.text("the name of a mark"), reader.u64()))

@@ -205,7 +205,7 @@ class Directory:
         names = {stream.name for stream in self.streams}
         folders = {"wal", "streams", *(f"streams/{name}" for name in tenants | names)}
         if self.manifest:
-            for name in files_below(self.folder, apart, folders, self.unknown):
+            for name in files_below(self.folder, apart, folders, self.unknown_folder):
                 self.account_for(name)
         for name in files_below(self.vault_folder, set(), {"pages"}, lambda name: self.unknown(f"vault/{name}")):
             folder, _, last = name.rpartition("/")
@@ -216,7 +216,7 @@ class Directory:
                 self.unknown(f"vault/{name}")
         states = {f"{name}/state" for name in names}
         if self.manifest:
-            for name in files_below(self.signer_folder, set(), tenants | names, lambda name: self.unknown(f"signer/{name}")):
+            for name in files_below(self.signer_folder, set(), tenants | names, lambda name: self.unknown_folder(f"signer/{name}")):
                 if name not in states and not OUTSIDE.fullmatch(name.rpartition("/")[2]):
                     self.unknown(f"signer/{name}")
 
@@ -247,6 +247,24 @@ class Directory:
             return True
         return False
 
+    def unknown_folder(self, name):
+        """One of a stream that a manifest of now lists is newer than this reading. One below streams/ without any file was
+        made for a stream that did not get into the manifest."""
+        if name.startswith(("streams/", "signer/")) and name.partition("/")[2] in self.streams_now():
+            return
+        if name.startswith("streams/") and is_empty(self.path(name), 2 - name.count("/")):
+            self.note(f"{name}/ is empty and of no stream that the manifest lists: a left-over, or newer than this reading")
+        else:
+            self.unknown(name)
+
+    def streams_now(self):
+        """"<tenant>" and "<tenant>/<stream>" of each."""
+        try:
+            listed = Manifest(self.read("manifest")).streams
+        except (OSError, Damage):
+            return set()
+        return {stream.tenant for stream in listed} | {stream.name for stream in listed}
+
     def unknown(self, name):
         self.report(name, Damage("an unknown name: no format of Vestige puts it here"))
 
@@ -263,6 +281,13 @@ class Directory:
                 "erasedBy": [{"entry": entry, "sections": count} for entry, count in sorted(erased_by.items())],
                 "entries": sum(stream.entries for stream in self.streams), "keys": self.keys is not None,
                 "findings": self.report.count, "notes": self.report.notes}
+
+
+def is_empty(folder, depth_max):
+    """No file in it, nor in a folder below it."""
+    with os.scandir(folder) as entries:
+        return all(entry.is_dir(follow_symlinks=False) and depth_max > 0 and is_empty(entry.path, depth_max - 1)
+                   for entry in entries)
 
 
 def files_below(folder, apart, known, unknown):

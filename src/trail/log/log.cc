@@ -29,6 +29,7 @@ class Log::Impl {
 
   void start();
   Status submit(std::unique_ptr<Submission> submission);
+  Result<Stream*> add_stream(const StreamSpec& spec);
   Status stop(Ending ending);
   Result<bool> commit_once();
   Status write_end_mark(bool clean);
@@ -73,7 +74,7 @@ class Log::Impl {
 
 Status Log::Impl::admit_bytes() const {
   std::uint64_t head = 0;
-  for (const auto& stream : state_.streams) head += stream->head_bytes();
+  for (const auto& stream : state_.streams.all()) head += stream->head_bytes();
   if (head > state_.options.head_bytes_max)
     return fail(ErrorKind::unavailable,
                 fmt::format("sealing is behind: {} bytes wait in memory (head_bytes_max = {}); try again",
@@ -103,6 +104,14 @@ Status Log::Impl::submit(std::unique_ptr<Submission> submission) {
   queue_.push_back(std::move(submission));
   queued_.notify_one();
   return {};
+}
+
+Result<Stream*> Log::Impl::add_stream(const StreamSpec& spec) {
+  {
+    Lock lock(mutex_);
+    if (stopping_) return fail(ErrorKind::unavailable, "the server is stopping");
+  }
+  return state_.add_stream(spec);
 }
 
 // ------------------------------------------------------------------------------------- committing
@@ -244,7 +253,7 @@ Status Log::Impl::stop(Ending ending) {
   VESTIGE_CHECKED(write_end_mark(true));
   VESTIGE_CHECKED(state_.wal->finish());
   // Segments under construction are in the WAL; their files are left-overs for the next start.
-  for (const auto& stream : state_.streams) {
+  for (const auto& stream : state_.streams.all()) {
     VESTIGE_TRY(const auto entries, state_.parts.files.list(stream->directory()));
     for (const auto& entry : entries)
       if (is_open_segment_name(entry.name))
@@ -263,7 +272,7 @@ LogFigures Log::Impl::figures() const {
                      .queued = 0,
                      .writing_stopped = state_.wal->poisoned(),
                      .sealing_problem = {}};
-  for (const auto& stream : state_.streams) figures.head_bytes += stream->head_bytes();
+  for (const auto& stream : state_.streams.all()) figures.head_bytes += stream->head_bytes();
   Lock lock(mutex_);
   figures.queued = queue_.size();
   figures.sealing_problem = sealing_problem_;
@@ -293,18 +302,18 @@ const Block16& Log::data_id() const { return impl_->state().data_id; }
 UnixMs Log::created() const { return impl_->state().created; }
 
 Stream* Log::stream(std::string_view tenant, std::string_view name) {
-  for (auto& stream : impl_->state().streams)
-    if (stream->tenant() == tenant && stream->name() == name) return stream.get();
-  return nullptr;
+  return impl_->state().streams.find(tenant, name);
 }
 
 Stream& Log::stream(std::uint8_t number) { return impl_->state().stream(number); }
 
 std::vector<Stream*> Log::streams() {
   std::vector<Stream*> out;
-  for (auto& stream : impl_->state().streams) out.push_back(stream.get());
+  for (const auto& stream : impl_->state().streams.all()) out.push_back(stream.get());
   return out;
 }
+
+Result<Stream*> Log::add_stream(const StreamSpec& spec) { return impl_->add_stream(spec); }
 
 void Log::start() { impl_->start(); }
 Status Log::submit(std::unique_ptr<Submission> submission) { return impl_->submit(std::move(submission)); }

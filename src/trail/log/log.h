@@ -95,6 +95,11 @@ class Log {
   Stream* stream(std::string_view tenant, std::string_view name);
   Stream& stream(std::uint8_t number);
   std::vector<Stream*> streams();
+  // Adds a stream while the log runs, or gives the one of this name, as it was made. When it returns, the
+  // stream is durable, empty, and there for everybody; after a crash or an error before that, it is there and
+  // empty, or not there. exhausted where streams_max is reached, unavailable once the log is stopping.
+  // Thread-safe; writes files in the calling thread. Not after stop() has returned.
+  Result<Stream*> add_stream(const StreamSpec& spec);
 
   // Starts the threads (Options::threads).
   void start();

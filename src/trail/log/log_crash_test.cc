@@ -2,7 +2,8 @@
 // what was not synced - during writing, sealing, recycling, stopping, and recovery itself - the next start
 // has every acknowledged entry, byte for byte and in order; a group that was being written wholly or not at
 // all; nothing that nobody submitted; and a tree that extends every tree head that was ever handed out. The
-// signer, whose disk fails on its own, never signs a fork and never forgets a signature that it released.
+// signer, whose disk fails on its own, never signs a fork and never forgets a signature that it released. A
+// stream that was being added is there and empty, or not there.
 //
 // VESTIGE_SIM_SEEDS sets the number of random schedules; the one that fails is printed and can be run alone
 // with VESTIGE_TEST_SEED.
@@ -74,6 +75,14 @@ void open_with_everything(SimTrail& trail) {
   ASSERT_TRUE(trail.commit());
 }
 
+void add_and_fill(SimTrail& trail) {
+  const auto number = trail.add_stream("added");
+  if (!number) return;
+  trail.submit_new(*number, 20, 100);
+  submit_two_streams(trail, 2, 20);
+  (void)trail.commit();
+}
+
 const Scenario scenarios[] = {
     {"create", [](SimTrail&) {}, [](SimTrail& trail) { (void)trail.open(); }, 12},
     {"commit", open_with_entries,
@@ -105,6 +114,16 @@ const Scenario scenarios[] = {
      },
      8},
     {"clean stop", open_with_everything, [](SimTrail& trail) { (void)trail.stop(); }, 6},
+    {"add a stream", open_with_everything, add_and_fill, 7},
+    {"recovery after a stream was added",
+     [](SimTrail& trail) {
+       open_with_everything(trail);
+       add_and_fill(trail);
+       ASSERT_TRUE(trail.seal(true));
+       ASSERT_TRUE(trail.add_stream("empty"));
+       trail.kill();
+     },
+     [](SimTrail& trail) { (void)trail.open(); }, 20},
     {"recovery after a crash",
      [](SimTrail& trail) {
        open_with_everything(trail);
@@ -138,11 +157,16 @@ bool crash_at(const Scenario& scenario, std::uint64_t n, std::uint64_t kind, Pro
   trail.disk().fail_call(0, SimDisk::Fault::power_loss);
   crash(trail, kind);
   inspect_scene(trail.disk(), probes);
+  const auto streams = trail.streams().size();
   const auto opened = trail.open();
   EXPECT_TRUE(opened) << opened.error().message;
   if (!opened) return failed;
+  if (trail.streams().size() > streams) probes.hit("stream left empty");
   // It goes on as if nothing had been.
   submit_two_streams(trail, 3, 10);
+  const auto added = trail.add_stream("added");
+  EXPECT_TRUE(added);
+  if (added) trail.submit_new(*added, 3, 10);
   EXPECT_TRUE(trail.commit());
   EXPECT_TRUE(trail.seal(true));
   EXPECT_TRUE(trail.stop());
@@ -165,6 +189,7 @@ TEST_P(CrashAtEveryCall, Recovers) {
     }
     EXPECT_GT(n, GetParam().calls_min) << "the action makes fewer calls than this test believes";
   }
+  if (std::string_view(GetParam().name) == "add a stream") EXPECT_GT(probes.count("stream left empty"), 0U);
   if (std::string_view(GetParam().name) != "seal") return;
   // Every state between two steps of sealing and recycling was one that a start was made from.
   for (const auto* state :
@@ -242,7 +267,7 @@ class Schedule {
     const auto choice = random_.below(100);
     if (choice < 60) {
       for (auto left = 1 + random_.below(3); left > 0; --left)
-        trail_.submit(random_.chance(70) ? events_stream : system_stream, random_drafts(random_, trail_),
+        trail_.submit(random_.chance(50) ? events_stream : any_stream(), random_drafts(random_, trail_),
                       random_.chance(20) ? std::map<std::string, std::uint64_t>{{"m", random_.next()}}
                                          : std::map<std::string, std::uint64_t>{});
       if (!trail_.commit()) EXPECT_TRUE(power_lost() || !trail_.log().figures().writing_stopped);
@@ -253,8 +278,25 @@ class Schedule {
       if (!sealed) expect(std::unexpected(sealed.error()), "a step of sealing");
     } else if (choice < 85) {
       expect(trail_.log().write_end_mark(), "an end mark");
+    } else if (choice < 90) {
+      add_stream();
     } else if (trail_.signer() != nullptr) {
       sign();
+    }
+  }
+
+  std::uint8_t any_stream() {
+    const auto streams = trail_.streams();
+    return streams[random_.below(streams.size())];
+  }
+
+  void add_stream() {
+    const auto before = trail_.streams().size();
+    if (trail_.add_stream("stream-" + std::to_string(random_.below(8)))) {
+      probes_.hit("streams added", trail_.streams().size() - before);
+    } else {
+      EXPECT_TRUE(power_lost()) << "adding a stream";
+      probes_.hit("crash while a stream was added");
     }
   }
 
@@ -305,6 +347,7 @@ class Schedule {
 
   // Opens, with power failing again on the way now and then.
   void start() {
+    const auto streams = trail_.streams().size();
     for (;;) {
       inspect_scene(trail_.disk(), probes_);
       if (random_.chance(35)) trail_.disk().fail_call(1 + random_.below(40), SimDisk::Fault::power_loss);
@@ -318,6 +361,7 @@ class Schedule {
     if (::testing::Test::HasFailure()) return;
     forget_failures();
     probes_.hit("starts");
+    if (trail_.streams().size() > streams) probes_.hit("streams that a crash left empty");
     const auto& report = trail_.log().recovery();
     if (report.entries_replayed > 0) probes_.hit("starts that replayed entries");
     trail_.verify_proofs(random_);
@@ -354,7 +398,7 @@ TEST(CrashSchedules, AcknowledgedMeansPresent) {
         "hash file written, not renamed", "hash file renamed, segment not",
         "segment renamed, manifest not replaced", "manifest written, not renamed", "sealed segment",
         "directory operations lost", "signer's disk crashed while signing", "clean stops", "kills",
-        "starts that replayed entries"})
+        "starts that replayed entries", "streams added", "crash while a stream was added"})
     EXPECT_GT(probes.count(state), 0U) << state;
 }
 

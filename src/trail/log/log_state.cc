@@ -32,20 +32,35 @@ Status Catalogue::write(const Manifest& manifest) {
 }
 
 Stream& LogState::stream(std::uint8_t number) {
-  for (auto& stream : streams)
-    if (stream->number() == number) return *stream;
-  CHECK(false);
+  auto* const found = streams.find(number);
+  CHECK(found != nullptr);
+  return *found;
+}
+
+Result<Stream*> LogState::add_stream(const StreamSpec& spec) {
+  if (!is_stream_name(spec.tenant) || !is_stream_name(spec.name))
+    return fail(ErrorKind::invalid,
+                "a tenant and a stream are each named by 1 to 64 of the characters a-z 0-9 - _");
+  const Lock lock(manifest_mutex);
+  if (auto* const there = streams.find(spec.tenant, spec.name)) return there;
+  VESTIGE_TRY(const auto record, streams.next(spec.tenant, spec.name, spec.proofs));
+  // The manifest is what counts, so it comes last. Until it is durable nobody knows the stream and no frame
+  // names it; where this fails the next manifest names one stream less again, and an empty directory is left.
+  auto stream = std::make_unique<Stream>(record, options.page_cache_bytes_max);
+  VESTIGE_CHECKED(parts.files.make_directories(stream->directory()));
+  VESTIGE_CHECKED(write_manifest_locked(wal_root, &record));
+  return &streams.add(std::move(stream));
 }
 
 std::map<std::uint8_t, std::uint64_t> LogState::sizes() const {
   std::map<std::uint8_t, std::uint64_t> out;
-  for (const auto& stream : streams) out[stream->number()] = stream->size();
+  for (const auto& stream : streams.all()) out[stream->number()] = stream->size();
   return out;
 }
 
 std::map<std::uint8_t, std::uint64_t> LogState::sealed_sizes() const {
   std::map<std::uint8_t, std::uint64_t> out;
-  for (const auto& stream : streams) out[stream->number()] = stream->sealed_size();
+  for (const auto& stream : streams.all()) out[stream->number()] = stream->sealed_size();
   return out;
 }
 
@@ -60,14 +75,19 @@ std::uint64_t LogState::root() {
 }
 
 Status LogState::write_manifest(std::uint64_t root) {
-  Lock lock(manifest_mutex);
+  const Lock lock(manifest_mutex);
+  return write_manifest_locked(root, nullptr);
+}
+
+Status LogState::write_manifest_locked(std::uint64_t root, const StreamRecord* added) {
   Manifest manifest{.sequence = manifest_sequence + 1,
                     .data_id = data_id,
                     .created = created,
                     .wal_root = root,
                     .streams = {},
                     .marks = {}};
-  for (const auto& stream : streams) manifest.streams.push_back(stream->record());
+  for (const auto& stream : streams.all()) manifest.streams.push_back(stream->record());
+  if (added != nullptr) manifest.streams.push_back(*added);
   {
     Lock marks_lock(marks_mutex);
     for (const auto& [key, value] : marks) manifest.marks.push_back({key.first, key.second, value});

@@ -12,6 +12,7 @@
 #include "trail/log/log.h"
 #include "trail/log/page_describer.h"
 #include "trail/log/sidecar_file.h"
+#include "trail/log/stream_list.h"
 #include "trail/log/wal_writer.h"
 
 namespace vestige::trail {
@@ -39,7 +40,7 @@ struct LogState {
   Catalogue catalogue;
   Block16 data_id{};
   UnixMs created{};
-  std::vector<std::unique_ptr<Stream>> streams;  // fixed once opened
+  StreamList streams;
   std::unique_ptr<WalWriter> wal;
   RecoveryReport recovery;
 
@@ -51,6 +52,8 @@ struct LogState {
   std::map<std::pair<std::uint8_t, std::string>, std::uint64_t> marks GUARDED_BY(marks_mutex);
 
   Stream& stream(std::uint8_t number);
+  // See Log::add_stream. Writes files: not for a thread that must not wait.
+  Result<Stream*> add_stream(const StreamSpec& spec) EXCLUDES(manifest_mutex);
   SidecarContext sidecars() const {
     return {parts.files, parts.wrapper, parts.sidecar_keys, parts.entropy, data_id};
   }
@@ -60,6 +63,8 @@ struct LogState {
   std::uint64_t root() EXCLUDES(manifest_mutex);
   // Writes a manifest of how things stand, naming `root` as the start of the WAL.
   Status write_manifest(std::uint64_t root) EXCLUDES(manifest_mutex);
+  // The same, with a stream that is not among them yet.
+  Status write_manifest_locked(std::uint64_t root, const StreamRecord* added) REQUIRES(manifest_mutex);
 };
 
 // Turns blocks into pages and pages into segments, and keeps the indexes of pages. Calls of several threads

@@ -1,6 +1,7 @@
 // Property: with the log's own threads running, whatever many submitters and readers do at once: every
 // submission is settled exactly once; what was settled with success is readable from then on at the place it
-// was told; every snapshot is a prefix of the final log with the root of that prefix; ids are found. Run
+// was told; every snapshot is a prefix of the final log with the root of that prefix; ids are found. Streams
+// that are added meanwhile take entries at once, and every list of streams is a prefix of the final one. Run
 // under ThreadSanitizer by ./dev check.
 #include <gtest/gtest.h>
 
@@ -82,9 +83,10 @@ void expect_there(Log& log, std::uint8_t stream, std::uint64_t id, std::uint64_t
 }
 
 // Where the WAL is full because sealing is behind, it tries again, as a client would.
-void submit_events(Log& log, std::uint64_t first_id, std::uint64_t count) {
+template <typename StreamOf>
+void submit_events(Log& log, std::uint64_t first_id, std::uint64_t count, const StreamOf& stream_of) {
   for (auto id = first_id; id < first_id + count;) {
-    const auto stream = id % 3 == 0 ? system_stream : events_stream;
+    const std::uint8_t stream = stream_of(id);
     auto outcome = std::make_shared<Outcome>();
     auto index = std::make_shared<std::atomic<std::uint64_t>>(0);
     const auto taken = log.submit(std::make_unique<OneEvent>(stream, id, outcome, index));
@@ -97,6 +99,32 @@ void submit_events(Log& log, std::uint64_t first_id, std::uint64_t count) {
     }
     expect_there(log, stream, id, index->load());
     ++id;
+  }
+}
+
+std::uint8_t one_of_two(std::uint64_t id) { return id % 3 == 0 ? system_stream : events_stream; }
+
+// Some names are added by several threads at once; all of them get the same stream.
+std::string added_name(std::uint64_t id) { return "added-" + std::to_string(id % 20); }
+
+std::uint8_t added_for(Log& log, std::uint64_t id) {
+  const auto added = log.add_stream({"late", added_name(id), true});
+  EXPECT_TRUE(added) << added.error().message;
+  return added ? (*added)->number() : events_stream;
+}
+
+// As a list of all tenants would, and a search by name.
+void list_streams(Log& log, const std::atomic<bool>& stop, std::vector<Stream*>& last) {
+  while (!stop.load()) {
+    const auto now = log.streams();
+    ASSERT_GE(now.size(), last.size());
+    ASSERT_TRUE(std::equal(last.begin(), last.end(), now.begin())) << "a stream went or moved";
+    for (auto* const stream : now) {
+      ASSERT_EQ(log.stream(stream->tenant(), stream->name()), stream);
+      ASSERT_EQ(&log.stream(stream->number()), stream);
+    }
+    last = now;
+    (void)log.figures();
   }
 }
 
@@ -162,7 +190,7 @@ TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
     reading.emplace_back([&, i] { read_snapshots(**log, stop, i, seen[i]); });
   std::vector<std::thread> writing;
   for (std::size_t i = 0; i < submitters; ++i)
-    writing.emplace_back([&, i] { submit_events(**log, 1 + i * each, each); });
+    writing.emplace_back([&, i] { submit_events(**log, 1 + i * each, each, one_of_two); });
   for (auto& thread : writing) thread.join();
   stop = true;
   for (auto& thread : reading) thread.join();
@@ -183,6 +211,71 @@ TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
       ASSERT_TRUE(then);
       ASSERT_EQ(*then, root) << "a snapshot of " << size << " was no prefix";
     }
+}
+
+TEST(LogThreads, StreamsAreAddedWhileOthersAreWrittenAndRead) {
+  platform::sim::SimDisk disk;
+  const auto files = disk.open("data");
+  platform::sim::SimClock clock;
+  platform::sim::SimEntropy entropy(seed());
+  testing::TestWrapper wrapper;
+  testing::NoBarrier barrier;
+  auto options = testing::small_options();
+  options.threads = true;
+  options.end_mark_after = std::chrono::milliseconds(1);
+  options.wal_bytes_max = 256 << 10;
+  const std::vector<StreamSpec> specs{{"acme", "events", true}, {"acme", "system", false}};
+  const LogParts parts{.files = *files,
+                       .clock = clock,
+                       .entropy = entropy,
+                       .wrapper = wrapper,
+                       .barrier = barrier,
+                       .schema = testing::test_schema()};
+  auto opened = Log::open(parts, options, specs);
+  ASSERT_TRUE(opened);
+  Log& log = **opened;
+  log.start();
+  const auto each = scaled(200);
+  std::atomic<bool> stop = false;
+  std::vector<std::vector<Stream*>> lists(readers);
+  std::vector<Seen> seen;
+  std::vector<std::thread> reading;
+  for (auto& list : lists) reading.emplace_back([&] { list_streams(log, stop, list); });
+  reading.emplace_back([&] { read_snapshots(log, stop, 0, seen); });
+  std::vector<std::thread> writing;
+  writing.emplace_back([&] { submit_events(log, 1, each, one_of_two); });
+  for (std::size_t i = 1; i < submitters; ++i)
+    writing.emplace_back([&, i] {
+      submit_events(log, 1 + i * each, each, [&](std::uint64_t id) { return added_for(log, id); });
+    });
+  for (auto& thread : writing) thread.join();
+  stop = true;
+  for (auto& thread : reading) thread.join();
+
+  const auto all = log.streams();
+  ASSERT_EQ(all.size(), 22U);
+  for (const auto& list : lists) EXPECT_TRUE(std::equal(list.begin(), list.end(), all.begin()));
+  std::map<std::string, std::pair<std::uint64_t, Hash>> expected;
+  std::uint64_t entries = 0;
+  for (auto* const stream : all) {
+    const auto snapshot = stream->snapshot();
+    expected[stream->full_name()] = {snapshot.size(), snapshot.root()};
+    entries += snapshot.size();
+  }
+  EXPECT_EQ(entries, submitters * each);
+  ASSERT_TRUE(log.stop());
+  const auto late = log.add_stream({"late", "too-late", true});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().kind, ErrorKind::unavailable);
+
+  // By what the disk has alone: nobody tells the log which streams there were.
+  auto again = Log::open(parts, options, {});
+  ASSERT_TRUE(again) << again.error().message;
+  ASSERT_EQ((*again)->streams().size(), all.size());
+  for (auto* const stream : (*again)->streams()) {
+    const auto snapshot = stream->snapshot();
+    EXPECT_EQ(expected.at(stream->full_name()), std::pair(snapshot.size(), snapshot.root()));
+  }
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class Recovery {
   Status seal_while_large();
   Status remove_wal_files(const WalEnd& end);
   Status destroy_stray_keys();
-  void add_missing_streams();
+  Status add_missing_streams();
 
   LogState& state_;
   Sealer& sealer_;
@@ -57,19 +57,13 @@ class Recovery {
   std::uint64_t new_generation_ = 1;
 };
 
-void Recovery::add_missing_streams() {
+Status Recovery::add_missing_streams() {
   for (const auto& spec : specs_) {
-    const bool there = std::ranges::any_of(
-        state_.streams, [&](const auto& s) { return s->tenant() == spec.tenant && s->name() == spec.name; });
-    if (there) continue;
-    StreamRecord record;
-    record.number = static_cast<std::uint8_t>(state_.streams.size() + 1);
-    record.tenant = spec.tenant;
-    record.name = spec.name;
-    record.proofs = spec.proofs;
-    state_.streams.push_back(
-        std::make_unique<Stream>(std::move(record), state_.options.page_cache_bytes_max));
+    if (state_.streams.find(spec.tenant, spec.name) != nullptr) continue;
+    VESTIGE_TRY(auto record, state_.streams.next(spec.tenant, spec.name, spec.proofs));
+    state_.streams.add(std::make_unique<Stream>(std::move(record), state_.options.page_cache_bytes_max));
   }
+  return {};
 }
 
 // A new directory, or one whose very first start did not get to its manifest.
@@ -110,8 +104,9 @@ Status Recovery::create() {
   state_.data_id = state_.parts.entropy.bytes<16>();
   state_.created = state_.parts.clock.now();
   state_.recovery.created = true;
-  add_missing_streams();
-  for (const auto& stream : state_.streams) VESTIGE_CHECKED(files_.make_directories(stream->directory()));
+  VESTIGE_CHECKED(add_missing_streams());
+  for (const auto& stream : state_.streams.all())
+    VESTIGE_CHECKED(files_.make_directories(stream->directory()));
   state_.wal = std::make_unique<WalWriter>(files_, state_.parts.wrapper, state_.parts.entropy, state_.data_id,
                                            state_.options);
   VESTIGE_CHECKED(state_.wal->start_root(new_generation_, 1));
@@ -154,15 +149,16 @@ Status Recovery::load_streams(const Manifest& manifest) {
   VESTIGE_CHECKED(remove_unfinished(""));
   VESTIGE_CHECKED(remove_unfinished(std::string(wal_directory)));
   for (const auto& record : manifest.streams) {
-    state_.streams.push_back(std::make_unique<Stream>(record, state_.options.page_cache_bytes_max));
-    Stream& stream = *state_.streams.back();
+    Stream& stream =
+        state_.streams.add(std::make_unique<Stream>(record, state_.options.page_cache_bytes_max));
     VESTIGE_CHECKED(remove_unfinished(stream.directory()));
     for (const auto& segment : record.segments)
       VESTIGE_CHECKED(stream.load_segment(state_.sidecars(), segment, state_.parts.tokeniser != nullptr));
     VESTIGE_CHECKED(stream.check_frontier(record, std::string(manifest_name)));
   }
-  add_missing_streams();
-  for (const auto& stream : state_.streams) VESTIGE_CHECKED(files_.make_directories(stream->directory()));
+  VESTIGE_CHECKED(add_missing_streams());
+  for (const auto& stream : state_.streams.all())
+    VESTIGE_CHECKED(files_.make_directories(stream->directory()));
   state_.take_marks(manifest.marks);
   return {};
 }
@@ -177,7 +173,7 @@ Status Recovery::begin_chain(std::uint64_t sequence) {
 Status Recovery::seal_while_large() {
   for (;;) {
     std::uint64_t bytes = 0;
-    for (const auto& stream : state_.streams) bytes += stream->head_bytes();
+    for (const auto& stream : state_.streams.all()) bytes += stream->head_bytes();
     if (bytes < replay_head_bytes) return {};
     VESTIGE_TRY(const bool more, sealer_.step(false));
     if (!more) return {};
@@ -230,9 +226,7 @@ Status Recovery::replay(const WalFrame& frame, Bytes plain) {
   Bytes appends;
   std::uint64_t copied = 0;
   for (const auto& append : group->appends) {
-    const bool known =
-        std::ranges::any_of(state_.streams, [&](const auto& s) { return s->number() == append.stream; });
-    if (!known)
+    if (state_.streams.find(append.stream) == nullptr)
       return located(
           {.kind = ErrorKind::corrupt, .message = "a frame names a stream that the manifest does not"});
     if (auto replayed = replay_append(append, owner, appends, copied); !replayed)
@@ -261,15 +255,15 @@ Status Recovery::check_end_mark(const WalEnd& end) {
   if (!end.last_end_mark) return {};
   const auto path = platform::join(wal_directory, wal_file_name(end.last_generation));
   for (const auto& [number, size] : end.last_end_mark->sizes) {
-    const auto stream = std::ranges::find(state_.streams, number, [](const auto& s) { return s->number(); });
-    if (stream == state_.streams.end())
+    const auto* const stream = state_.streams.find(number);
+    if (stream == nullptr)
       return corrupt(path, 0,
                      fmt::format("{}: the end mark names a stream {} that the manifest does not",
                                  files_.describe(path), number));
-    if ((*stream)->size() < size)
+    if (stream->size() < size)
       return corrupt(path, 0,
                      fmt::format("the log of {} has {} entries, its end mark says {}: entries are missing",
-                                 (*stream)->full_name(), (*stream)->size(), size));
+                                 stream->full_name(), stream->size(), size));
   }
   return {};
 }
@@ -283,7 +277,7 @@ Result<WalEnd> Recovery::prepare(const Manifest& manifest) {
   VESTIGE_CHECKED(check_end_mark(end));
   VESTIGE_CHECKED(begin_chain(end.next_sequence));
   VESTIGE_CHECKED(writer_->sync_all());
-  for (const auto& stream : state_.streams) VESTIGE_CHECKED(remove_unlisted(*stream));
+  for (const auto& stream : state_.streams.all()) VESTIGE_CHECKED(remove_unlisted(*stream));
   return end;
 }
 
@@ -328,7 +322,7 @@ Status Recovery::open_existing(const Manifest& manifest) {
 // A crash may have left the key of a sidecar that never got its name.
 Status Recovery::destroy_stray_keys() {
   std::vector<Block16> ids;
-  for (const auto& stream : state_.streams)
+  for (const auto& stream : state_.streams.all())
     for (const auto& segment : stream->record().segments)
       if (const auto id = sidecar_id(files_, stream->directory(), segment, SidecarKind::sealed))
         ids.push_back(*id);

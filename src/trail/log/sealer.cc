@@ -113,7 +113,7 @@ Result<bool> Sealer::step(bool everything) {
     VESTIGE_CHECKED(catch_up_manifest());
     return true;
   }
-  for (auto& stream : state_.streams) {
+  for (auto& stream : state_.streams.all()) {
     if (everything) stream->freeze_block();
     auto open = open_.find(stream->number());
     const bool is_open = open != open_.end() && open->second.writer;

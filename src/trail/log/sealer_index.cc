@@ -53,7 +53,7 @@ std::shared_ptr<const PageIndex> Sealer::index_segment(const Stream& stream, con
 }
 
 Result<bool> Sealer::build_clear_sidecar() {
-  for (auto& stream : state_.streams)
+  for (auto& stream : state_.streams.all())
     for (std::size_t number = 0; const auto segment = stream->closed_segment(number); ++number) {
       const auto& [record, run] = *segment;
       if (run->index() != nullptr) continue;
@@ -104,7 +104,7 @@ Result<bool> Sealer::describe_open_pages() {
 }
 
 std::optional<Sealer::Building> Sealer::next_to_build() {
-  for (auto& stream : state_.streams)
+  for (auto& stream : state_.streams.all())
     for (std::size_t number = 0; auto segment = stream->closed_segment(number); ++number) {
       const auto* const index = segment->run->index();
       if (index != nullptr && !index->sealed_sidecar() && any_sections(*segment->run))
@@ -149,7 +149,7 @@ Status Sealer::forget(const Forgotten& forgotten) {
     if (forgotten_ < forgotten.to) forget_open(forgotten);
     forgotten_ = std::max(forgotten_, forgotten.to);
   }
-  for (auto& stream : state_.streams)
+  for (auto& stream : state_.streams.all())
     for (std::size_t number = 0;; ++number) {
       const Lock lock(mutex_);
       const auto segment = stream->closed_segment(number);
@@ -240,7 +240,7 @@ std::optional<Block16> Sealer::sealed_id(const Stream& stream, const Stream::Clo
 std::optional<std::uint64_t> Sealer::oldest_sealed_generation() const {
   std::optional<std::uint64_t> oldest;
   if (state_.parts.sidecar_keys == nullptr) return oldest;
-  for (const auto& stream : state_.streams)
+  for (const auto& stream : state_.streams.all())
     for (std::size_t number = 0; const auto segment = stream->closed_segment(number); ++number) {
       const auto id = sealed_id(*stream, *segment);
       const auto kept = id ? state_.parts.sidecar_keys->find(*id) : std::nullopt;

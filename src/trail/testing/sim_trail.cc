@@ -29,8 +29,8 @@ void StreamModel::append(const Placed& placed) {
 }
 
 SimTrail::SimTrail(std::uint64_t seed, const Options& options) : options_(options), entropy_(seed) {
-  models_[events_stream];
-  models_[system_stream];
+  models_[events_stream].name = "acme/events";
+  models_[system_stream].name = "acme/system";
 }
 
 SimTrail::~SimTrail() {
@@ -50,6 +50,7 @@ Status SimTrail::open() {
                        options_, specs);
   if (!log) return std::unexpected(log.error());
   log_ = *std::move(log);
+  resolve_streams();
   resolve_maybe();
   verify();
   return {};
@@ -66,6 +67,37 @@ Status SimTrail::open_signer() {
     EXPECT_GE(signer_->signed_size(), released_.rbegin()->first) << "a released signature was forgotten";
   }
   return {};
+}
+
+std::optional<std::uint8_t> SimTrail::add_stream(const std::string& name) {
+  const auto full_name = "late/" + name;
+  const auto added = log_->add_stream({"late", name, true});
+  const auto known =
+      std::ranges::find_if(models_, [&](const auto& of) { return of.second.name == full_name; });
+  if (!added) {
+    EXPECT_TRUE(known == models_.end()) << "a stream that is there needs no adding";
+    EXPECT_EQ(log_->stream("late", name), nullptr) << "a stream that was refused is shown";
+    maybe_streams_.insert(full_name);
+    return std::nullopt;
+  }
+  const auto number = (*added)->number();
+  EXPECT_EQ((*added)->full_name(), full_name);
+  EXPECT_EQ(log_->stream("late", name), *added);
+  if (known != models_.end()) {
+    EXPECT_EQ(known->first, number);
+  } else {
+    EXPECT_EQ((*added)->size(), 0U);
+    EXPECT_FALSE(models_.contains(number)) << "a number was given twice";
+    models_[number].name = full_name;
+  }
+  maybe_streams_.erase(full_name);
+  return number;
+}
+
+std::vector<std::uint8_t> SimTrail::streams() const {
+  std::vector<std::uint8_t> numbers;
+  for (const auto& [number, model] : models_) numbers.push_back(number);
+  return numbers;
 }
 
 bool SimTrail::submit(std::uint8_t stream, std::vector<Draft> drafts,
@@ -204,6 +236,18 @@ void SimTrail::crash_signer(const platform::sim::CrashPolicy& policy) {
   signer_.reset();
 }
 
+// Those that were being added may be there, empty; all others are as they were.
+void SimTrail::resolve_streams() {
+  for (const auto* stream : log_->streams()) {
+    const auto known = models_.find(stream->number());
+    if (known != models_.end()) continue;
+    EXPECT_TRUE(maybe_streams_.contains(stream->full_name())) << stream->full_name() << " was never added";
+    EXPECT_EQ(stream->size(), 0U) << stream->full_name();
+    models_[stream->number()].name = stream->full_name();
+  }
+  maybe_streams_.clear();
+}
+
 // Whole or absent: one answer for all streams and marks of the group that was being written.
 void SimTrail::resolve_maybe() {
   if (!maybe_) return;
@@ -229,6 +273,11 @@ void SimTrail::resolve_maybe() {
 }
 
 void SimTrail::verify() {
+  std::map<std::uint8_t, std::string> expected;
+  std::map<std::uint8_t, std::string> found;
+  for (const auto& [number, model] : models_) expected[number] = model.name;
+  for (const auto* stream : log_->streams()) found[stream->number()] = stream->full_name();
+  ASSERT_EQ(found, expected);
   for (const auto& [number, model] : models_) verify_stream(number);
   verify_marks();
   verify_released_notes();

@@ -5,7 +5,9 @@
 // - a group that failed in the middle of writing is there wholly or not at all, and which of the two is
 //   decided by the first start that succeeds;
 // - nothing else is there;
-// - every tree head that was ever handed out, signed or not, is one of the model's.
+// - every tree head that was ever handed out, signed or not, is one of the model's;
+// - a stream that was added is there with its number for ever; one whose adding failed is there and empty, or
+//   not there, which the first start that succeeds decides.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +37,7 @@ inline constexpr std::uint8_t system_stream = 2;
 Options small_options();
 
 struct StreamModel {
+  std::string name;  // "<tenant>/<stream>"
   std::vector<Placed> entries;
   std::vector<Hash> leaves;
   std::vector<Hash> roots{empty_root()};  // [n]: of the first n entries
@@ -60,6 +64,11 @@ class SimTrail {
   platform::FileSystem& files() { return *files_; }
   const KeyWrapper& wrapper() const { return wrapper_; }
   StreamModel& model(std::uint8_t stream) { return models_[stream]; }
+
+  // Adds a stream of the tenant "late", or gives the one that is there; empty where that failed.
+  std::optional<std::uint8_t> add_stream(const std::string& name);
+  // Of all streams, in order.
+  std::vector<std::uint8_t> streams() const;
 
   // Queues a submission; false where the log refused it at once.
   bool submit(std::uint8_t stream, std::vector<Draft> drafts, std::map<std::string, std::uint64_t> marks = {},
@@ -98,6 +107,7 @@ class SimTrail {
   void expect_placed(const Ticket& ticket, std::map<std::uint8_t, std::uint64_t>& sizes,
                      std::map<std::pair<std::uint8_t, std::uint64_t>, std::uint64_t>& ids) const;
   void resolve_maybe();
+  void resolve_streams();
   void verify_stream(std::uint8_t number);
   void verify_marks();
 
@@ -117,6 +127,7 @@ class SimTrail {
   std::map<std::pair<std::uint8_t, std::string>, std::uint64_t> marks_;
   std::vector<std::shared_ptr<Ticket>> queued_;
   std::optional<Maybe> maybe_;
+  std::set<std::string> maybe_streams_;     // whose adding failed
   std::map<std::uint64_t, Hash> released_;  // roots of signed notes by size
   std::optional<VerifierKey> released_key_;
 };

@@ -12,6 +12,7 @@
 namespace vestige::verify {
 namespace {
 
+constexpr std::string_view signer_prefix = "signer/";
 constexpr std::string_view nobodys = "no file of this name belongs here";
 
 bool is_temporary(std::string_view name) { return name.ends_with(".tmp"); }
@@ -38,6 +39,30 @@ std::optional<trail::IndexRange> range_of(std::string_view name) {
   return std::nullopt;
 }
 
+// No file, and no directory with one.
+bool is_empty_directory(platform::FileSystem& files, const std::string& path, unsigned depth_max) {
+  const auto entries = files.list(path);
+  return entries && std::ranges::all_of(*entries, [&](const auto& entry) {
+           return entry.is_directory && depth_max > 0 &&
+                  is_empty_directory(files, platform::join(path, entry.name), depth_max - 1);
+         });
+}
+
+constexpr unsigned stream_directory_depth = 1;  // of a tenant's directory: one below it for each stream
+
+// "<tenant>" and "<tenant>/<stream>" of what the manifest names by now.
+std::set<std::string> streams_now(platform::FileSystem& data) {
+  std::set<std::string> names;
+  const auto bytes = platform::read_file(data, std::string(trail::manifest_name), trail::manifest_bytes_max);
+  const auto manifest = bytes ? trail::decode_manifest(*bytes) : std::unexpected(bytes.error());
+  if (!manifest) return names;
+  for (const auto& stream : manifest->streams) {
+    names.insert(stream.tenant);
+    names.insert(stream.full_name());
+  }
+  return names;
+}
+
 }  // namespace
 
 void Census::foreign(std::string path, std::string_view why) {
@@ -48,21 +73,38 @@ std::vector<std::string> Census::names(platform::FileSystem& files, const std::s
                                        const std::vector<std::string>& directories, std::string_view prefix) {
   std::vector<std::string> out;
   const auto entries = files.list(directory);
-  const auto shown = [&](const std::string& name) {
-    return std::string(prefix) + platform::join(directory, name);
-  };
   if (!entries) {
     if (entries.error().kind != ErrorKind::not_found)
       problems.add_error(Part::foreign, std::string(prefix) + directory, entries.error());
     return out;
   }
+  std::vector<std::string> unknown;
   for (const auto& entry : *entries) {
     if (!entry.is_directory)
       out.push_back(entry.name);
     else if (std::ranges::find(directories, entry.name) == directories.end())
-      foreign(shown(entry.name), "no directory of this name belongs here");
+      unknown.push_back(platform::join(directory, entry.name));
   }
+  if (!unknown.empty()) count_unknown(files, unknown, prefix);
   return out;
+}
+
+// Directories that the manifest gives no reason for.
+void Census::count_unknown(platform::FileSystem& files, const std::vector<std::string>& paths,
+                           std::string_view prefix) {
+  constexpr std::string_view streams = "streams/";
+  // Read after the names were: a stream has nothing in its directories before the manifest names it.
+  const auto added = scope.while_running ? streams_now(scope.data) : std::set<std::string>();
+  for (const auto& path : paths) {
+    const bool of_streams = path.starts_with(streams);
+    const bool may_be_added = of_streams || prefix == signer_prefix;
+    if (may_be_added && added.contains(of_streams ? path.substr(streams.size()) : path)) continue;
+    auto shown = std::string(prefix) + path;
+    if (!of_streams || !is_empty_directory(files, path, stream_directory_depth))
+      foreign(std::move(shown), "no directory of this name belongs here");
+    else if (!scope.while_running)
+      left_overs.push_back(std::move(shown));  // made for a stream that did not get into the manifest
+  }
 }
 
 void Census::count_data() {
@@ -136,7 +178,7 @@ void Census::count_stream_file(const trail::StreamRecord& stream, const std::str
 }
 
 void Census::count_signer(platform::FileSystem& signer) {
-  constexpr std::string_view prefix = "signer/";
+  constexpr std::string_view prefix = signer_prefix;
   std::map<std::string, std::vector<std::string>> streams;
   for (const auto& stream : scope.manifest.streams)
     if (stream.proofs) streams[stream.tenant].push_back(stream.name);

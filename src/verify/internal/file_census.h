@@ -30,6 +30,8 @@ struct Census {
   void count_stream(const trail::StreamRecord& stream);
   void count_stream_file(const trail::StreamRecord& stream, const std::string& directory,
                          const std::string& name);
+  void count_unknown(platform::FileSystem& files, const std::vector<std::string>& paths,
+                     std::string_view prefix);
   // Names in `directory` of `files`; sub-directories that are not wanted are nobody's.
   std::vector<std::string> names(platform::FileSystem& files, const std::string& directory,
                                  const std::vector<std::string>& directories, std::string_view prefix);

@@ -36,18 +36,18 @@ trail::Options small_options() {
   return options;
 }
 
-std::uint64_t fingerprint_of(const vault::Vault& vault, const Uuid& id) {
-  const auto key = vault.purpose_key("id-fingerprint", tenant);
+std::uint64_t fingerprint_of(const vault::Vault& vault, const std::string& of_tenant, const Uuid& id) {
+  const auto key = vault.purpose_key("id-fingerprint", of_tenant);
   crypto::BlockPrf prf(load_le<Block16>(key.data()));
   return load_le<std::uint64_t>(prf(id.bytes).data());
 }
 
 // Seals the entry's note for its subjects.
 seal::SealedSection seal_for(vault::Vault& vault, platform::Entropy& entropy, const EntryWish& wish,
-                             const Uuid& id, const std::string& stream) {
+                             const Uuid& id, const trail::Stream& stream) {
   std::vector<vault::Owner> owners;
   for (const auto& subject : wish.subjects) {
-    auto owner = vault.owner_of(tenant, subject);
+    auto owner = vault.owner_of(stream.tenant(), subject);
     CHECK(owner.has_value());
     owners.push_back(*owner);
   }
@@ -63,7 +63,7 @@ seal::SealedSection seal_for(vault::Vault& vault, platform::Entropy& entropy, co
   const std::vector<seal::Pair> pairs = {{"/detail/note", fmt::format("\"a secret {}\"", wish.number)},
                                          {"mac", "\"AAAA\""}};
   return seal::seal_section(pairs, refs.size() == 1 ? seal::Form::one : seal::Form::any, refs, keys,
-                            {0, 647, *retention}, {stream, id}, entropy);
+                            {0, 647, *retention}, {stream.full_name(), id}, entropy);
 }
 
 class EntrySubmission final : public trail::Submission {
@@ -78,16 +78,15 @@ class EntrySubmission final : public trail::Submission {
     for (const auto& wish : wishes_) {
       const auto id = make_uuid_v7(clock_.now(), entropy_.bytes<16>());
       std::vector<seal::SealedSection> sections;
-      if (!wish.subjects.empty())
-        sections.push_back(seal_for(vault_, entropy_, wish, id, stream_.full_name()));
+      if (!wish.subjects.empty()) sections.push_back(seal_for(vault_, entropy_, wish, id, stream_));
       std::string sealed;
       std::vector<ByteView> blobs;
       for (const auto& section : sections) {
         seal::append_references(sealed, std::span(&section.reference, 1));
         blobs.emplace_back(section.blob);
       }
-      const auto entry = entry_text(wish, id, clock_.now(), placement.next_salt(), sealed);
-      placement.add(fingerprint_of(vault_, id), view(entry), blobs, nullptr);
+      const auto entry = entry_text(wish, id, clock_.now(), placement.next_salt(), sealed, stream_.tenant());
+      placement.add(fingerprint_of(vault_, stream_.tenant(), id), view(entry), blobs, nullptr);
     }
     return {};
   }
@@ -104,20 +103,20 @@ class EntrySubmission final : public trail::Submission {
 }  // namespace
 
 std::string entry_text(const EntryWish& wish, const Uuid& id, UnixMs received_at, const Block16& salt,
-                       const std::string& sealed) {
+                       const std::string& sealed, std::string_view of_tenant) {
   const auto time = format_time(received_at);
   if (!wish.erasure_action.empty())
     return fmt::format(
         R"({{"action":"{}","detail":{},"id":"{}","kind":"system.erasure","mac":"AAECAwQFBgcICQoLDA0ODw==",)"
         R"("receivedAt":"{}","salt":"{}","schema":1,"tenant":"{}","time":"{}","v":1}})",
-        wish.erasure_action, wish.erasure_detail, format_uuid(id), time, to_base64(salt), tenant, time);
+        wish.erasure_action, wish.erasure_detail, format_uuid(id), time, to_base64(salt), of_tenant, time);
   return fmt::format(
       R"({{"action":"UPDATED","changes":[{{"field":"limit","new":{0},"old":1.5}}],"context":{{"ip":"10.0.0.{1}"}},)"
       R"("detail":{{"text":"Zürich \"{0}\"\n","values":[true,null,-{0}5,1e+21]}},"id":"{2}","kind":"data.change",)"
       R"({3}"receivedAt":"{4}","salt":"{5}","schema":1,{6}"tenant":"{7}","time":"{4}","v":1}})",
       wish.number, wish.number % 200, format_uuid(id),
       sealed.empty() ? R"("mac":"AAECAwQFBgcICQoLDA0ODw==",)" : "", time, to_base64(salt),
-      sealed.empty() ? "" : "\"sealed\":" + sealed + ",", tenant);
+      sealed.empty() ? "" : "\"sealed\":" + sealed + ",", of_tenant);
 }
 
 class World::Wrapper final : public trail::KeyWrapper {
@@ -166,12 +165,7 @@ void World::open() {
   log_ = *std::move(log);
   log_->start();
   signers_.clear();
-  for (auto* stream : log_->streams()) {
-    auto signer = trail::Signer::open(*signer_files_, entropy_, clock_, stream->full_name(), "test.example",
-                                      log_->data_id(), stream->size());
-    CHECK(signer.has_value());
-    signers_.push_back(*std::move(signer));
-  }
+  for (const auto* stream : log_->streams()) open_signer(*stream);
   if (disk_.snapshot().contains("data/api-keys")) return;
   std::string keys = "vestige-api-keys 1\n";
   keys += fmt::format("{} ingest,admin {} default {} first%20key\n",
@@ -180,6 +174,21 @@ void World::open() {
   keys += fmt::format("sha256 {}\n", to_hex(crypto::sha256(view(keys))));
   put("api-keys", view(keys));
   put("admin.key", view("vst_0\n"));
+}
+
+void World::open_signer(const trail::Stream& stream) {
+  auto signer = trail::Signer::open(*signer_files_, entropy_, clock_, stream.full_name(), "test.example",
+                                    log_->data_id(), stream.size());
+  CHECK(signer.has_value());
+  signers_.push_back(*std::move(signer));
+}
+
+std::uint8_t World::add_stream(const std::string& of_tenant, const std::string& name) {
+  const auto before = log_->streams().size();
+  const auto added = log_->add_stream({of_tenant, name, true});
+  CHECK(added.has_value());
+  if (log_->streams().size() > before) open_signer(**added);
+  return (*added)->number();
 }
 
 void World::append(std::uint8_t stream, const std::vector<EntryWish>& wishes) {

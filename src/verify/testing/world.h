@@ -33,7 +33,7 @@ enum class ErasureStep { intended, destroyed, on_record };
 
 // The canonical bytes of an entry (docs/formats/entry.md). `sealed` is the member's value, or empty.
 std::string entry_text(const EntryWish& wish, const Uuid& id, UnixMs received_at, const Block16& salt,
-                       const std::string& sealed);
+                       const std::string& sealed, std::string_view of_tenant = tenant);
 
 class World {
  public:
@@ -42,7 +42,9 @@ class World {
 
   // Opens vault, log and signers; what the server does at its start.
   void open();
-  // Appends entries to "audit" (1) or "access" (2) in one group.
+  // Adds a stream to the running log, with a signer of its own; gives its number.
+  std::uint8_t add_stream(const std::string& of_tenant, const std::string& name);
+  // Appends entries to "audit" (1), "access" (2) or an added stream in one group.
   void append(std::uint8_t stream, const std::vector<EntryWish>& wishes);
   // `count` entries, every fifth sealed for one of a few persons, in groups of `group`.
   void append_some(std::uint8_t stream, std::size_t count, std::size_t group = 10);
@@ -81,6 +83,8 @@ class World {
   void restore(const std::map<std::string, Bytes>& files) { disk_.restore(files); }
 
  private:
+  void open_signer(const trail::Stream& stream);
+
   class Wrapper;
   class Barrier;
 
