@@ -47,6 +47,7 @@ class Identity {
   FirstAdministrator& first_administrator() { return *first_administrator_; }
   CustomerLinks& customer_links() { return *customer_links_; }
   oidc::Logins& sign_on() { return *sign_on_; }
+  Failures& failures() { return failures_; }
 
   // To be called about once a minute, on a thread that may wait: what expired goes, what was counted is
   // written. All of it is tried; gives the first error.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "access/customer_links.h"
 #include "access/limits.h"
 #include "base/check.h"
 #include "json/json.h"
@@ -267,6 +268,10 @@ bool Policy::may_give(std::string_view by, std::string_view name) const {
   const auto* role = find_role(name);
   if (role == nullptr) return false;
   return role->given_by.empty() || std::ranges::find(role->given_by, by) != role->given_by.end();
+}
+
+bool is_for_people(std::string_view role) {
+  return role != key_role && role != service_role && role != customer_role;
 }
 
 const ApprovalRule* Policy::find_rule(std::string_view name) const {

@@ -50,6 +50,8 @@ inline constexpr std::string_view bulk_export_rule = "bulk_export";
 inline constexpr std::string_view reveal_rule = "reveal";
 inline constexpr std::string_view key_role = "key";          // of API keys without one
 inline constexpr std::string_view service_role = "service";  // of admin.key
+// Whether an account may have it: it is neither of keys nor of customers, who are that by how they came in.
+bool is_for_people(std::string_view role);
 
 // What a request brings with it that a decision may turn on.
 struct Claim {

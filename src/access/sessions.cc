@@ -105,6 +105,11 @@ bool Sessions::Memory::is_over(const StoredSession& stored) const {
          at - stored.seen_at >= options.idle;
 }
 
+UnixMs Sessions::expires(const Session& session) const {
+  const auto& options = memory_->options;
+  return std::min(session.created + options.absolute.count(), session.seen + options.idle.count());
+}
+
 UnixMs Sessions::Memory::end_of(const Session& session) const {
   const auto end = std::min(session.created + options.absolute.count(), session.seen + options.idle.count());
   return std::min(end, clock.now());

@@ -87,6 +87,8 @@ class Sessions {
   std::vector<Session> list_of(std::string_view tenant, const Uuid& account) const;
   std::vector<Session> list_of(std::string_view tenant, std::string_view subject) const;
   std::optional<Session> find(std::string_view tenant, const Uuid& id) const;
+  // When it ends, unless it is seen before.
+  UnixMs expires(const Session& session) const;
 
   // Ends the session of this token; success where there is none.
   Status log_out(std::string_view token, const Client& client);

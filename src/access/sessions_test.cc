@@ -86,6 +86,25 @@ TEST(Sessions, TheExamplesOfTheFormat) {
   EXPECT_EQ((*sessions)->csrf_token(token), "Si3J2qHjVl_XVppI3t2mWv3N8nsShYosPVzrXgBa6gg");
 }
 
+TEST(Sessions, TheEndThatIsSaidIsTheEnd) {
+  World world;
+  const auto opened = must_open(world, account_session(1));
+  std::mt19937_64 random(7);
+  for (;;) {
+    const auto seen = world.sessions->authenticate(opened.token);
+    ASSERT_TRUE(seen);
+    const auto left = world.sessions->expires(*seen) - world.clock().now();
+    ASSERT_GT(left, 0);
+    ASSERT_LE(left, limits::idle_default.count());
+    if (random() % 16 == 0) {
+      world.clock().advance(std::chrono::milliseconds(left));
+      EXPECT_FALSE(world.sessions->authenticate(opened.token));
+      return;
+    }
+    world.clock().advance(std::chrono::milliseconds(left - 1));
+  }
+}
+
 TEST(Sessions, ARestrictedSessionHasNoRoles) {
   World world;
   auto wanted = account_session(1);

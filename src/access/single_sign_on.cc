@@ -34,4 +34,16 @@ Result<Sessions::Opened> open_session_of(Sessions& sessions, const oidc::SignedI
   return sessions.open_session(wanted, client);
 }
 
+Status tell_refused(Failures& failures, const oidc::Logins& logins, std::string_view provider,
+                    const Client& client) {
+  for (const auto* known : logins.providers())
+    if (known->name == provider)
+      return failures.tell({.tenant = known->tenant,
+                            .why = "refused_sign_on",
+                            .target_id = known->name,
+                            .target_type = "PROVIDER",
+                            .client = &client});
+  return {};
+}
+
 }  // namespace vestige::access

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "access/client.h"
+#include "access/failures.h"
 #include "access/oidc/identity.h"
+#include "access/oidc/login.h"
 #include "access/sessions.h"
 #include "base/uuid.h"
 
@@ -16,5 +18,10 @@ Uuid account_of(const oidc::SignedIn& person);
 // them.
 Result<Sessions::Opened> open_session_of(Sessions& sessions, const oidc::SignedIn& person,
                                          const Client& client);
+
+// Puts on record that somebody came back from this provider and was not let in; without what the provider
+// said.
+Status tell_refused(Failures& failures, const oidc::Logins& logins, std::string_view provider,
+                    const Client& client);
 
 }  // namespace vestige::access

@@ -67,5 +67,26 @@ TEST(SingleSignOn, AnIdIsOfTenantIssuerAndSubject) {
   EXPECT_NE(account_of(other), id);
 }
 
+TEST(SingleSignOn, WhoIsNotLetInIsOnRecordByTheProviderOnly) {
+  World world;
+  oidc::Configuration known{.name = "corp",
+                            .tenant = "default",
+                            .issuer = "https://id.example.org",
+                            .client_id = "vestige",
+                            .redirect_url = "https://audit.example.org/back",
+                            .roles = {{"everybody", {"legal"}}}};
+  const auto logins = oidc::Logins::open({known}, world.clock(), world.entropy);
+  ASSERT_TRUE(logins) << logins.error().message;
+  ASSERT_TRUE(tell_refused(*world.failures, **logins, "corp", World::here()));
+  // What nobody configured is whatever somebody wrote into an address.
+  ASSERT_TRUE(tell_refused(*world.failures, **logins, "<nobody>", World::here()));
+  const auto events = world.events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].action, "FAILED");
+  EXPECT_EQ(events[0].details, "refused_sign_on");
+  EXPECT_EQ(events[0].target, "corp");
+  EXPECT_TRUE(events[0].subject.empty());
+}
+
 }  // namespace
 }  // namespace vestige::access
