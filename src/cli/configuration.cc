@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "base/encoding.h"
+#include "http/url.h"
 
 namespace vestige::cli {
 namespace {
@@ -35,6 +36,9 @@ constexpr std::array keys{
     ConfigurationKey{"signer_dir", "DIR",
                      "where the log's signing key is kept; signer in the data directory if empty",
                      &ServeArguments::signer_dir},
+    ConfigurationKey{"public_url", "URL",
+                     "the address that browsers reach the server by, such as https://audit.example.com",
+                     &ServeArguments::public_url},
     ConfigurationKey{"tls_certificate", "FILE", "certificate chain (PEM); together with tls_key: HTTPS",
                      &ServeArguments::tls_certificate},
     ConfigurationKey{"tls_key", "FILE", "private key of the certificate (PEM)", &ServeArguments::tls_key},
@@ -167,6 +171,111 @@ Status apply_member(ServeArguments& arguments, std::string_view name, const toml
   return fail(ErrorKind::invalid, fmt::format("{} is neither text nor a whole number.", place));
 }
 
+// ----------------------------------------------------------------------------- tables named [[sso]]
+
+using Provider = access::oidc::Configuration;
+constexpr std::pair<std::string_view, std::string Provider::*> provider_texts[] = {
+    {"name", &Provider::name},
+    {"label", &Provider::label},
+    {"tenant", &Provider::tenant},
+    {"issuer", &Provider::issuer},
+    {"client_id", &Provider::client_id},
+    {"client_secret_file", &Provider::client_secret_file},
+    {"client_secret_environment", &Provider::client_secret_environment},
+    {"redirect_url", &Provider::redirect_url},
+    {"groups_claim", &Provider::groups_claim},
+    {"subject_claim", &Provider::subject_claim},
+    {"ca_file", &Provider::ca_file},
+};
+
+std::unexpected<Error> wrong_member(const std::string& place, std::string_view expected) {
+  return fail(ErrorKind::invalid, fmt::format("{} takes {}.", place, expected));
+}
+
+Result<std::vector<std::string>> read_texts(const toml::node& node, const std::string& place) {
+  const auto* list = node.as_array();
+  if (!list) return wrong_member(place, "a list of texts in quotes");
+  std::vector<std::string> texts;
+  for (const auto& each : *list) {
+    const auto* text = each.as_string();
+    if (!text) return wrong_member(place, "a list of texts in quotes");
+    texts.push_back(text->get());
+  }
+  return texts;
+}
+
+// { "group" = ["role", ...], ... }
+Status read_roles(Provider& provider, const toml::node& node, const std::string& place) {
+  const auto* groups = node.as_table();
+  if (!groups) return wrong_member(place, "a table of groups, each with a list of roles");
+  for (const auto& [group, roles] : *groups) {
+    VESTIGE_TRY(provider.roles[std::string(group.str())], read_texts(roles, place));
+  }
+  return {};
+}
+
+Status read_algorithms(Provider& provider, const toml::node& node, const std::string& place) {
+  VESTIGE_TRY(const auto names, read_texts(node, place));
+  provider.algorithms.clear();
+  for (const auto& name : names) {
+    const auto algorithm = access::oidc::algorithm_named(name);
+    if (!algorithm) return wrong_member(place, "any of \"RS256\", \"PS256\", \"ES256\", \"EdDSA\"");
+    provider.algorithms.push_back(*algorithm);
+  }
+  return {};
+}
+
+Status apply_provider_member(Provider& provider, std::string_view name, const toml::node& node,
+                             const std::string& file) {
+  const auto place = fmt::format("{} in {}, line {}", name, file, node.source().begin.line);
+  for (const auto& [known, member] : provider_texts) {
+    if (known != name) continue;
+    const auto* text = node.as_string();
+    if (!text) return wrong_member(place, "a text in quotes");
+    provider.*member = text->get();
+    return {};
+  }
+  if (name == "audience") {
+    const auto* text = node.as_string();
+    if (!text || (text->get() != "staff" && text->get() != "customers"))
+      return wrong_member(place, "\"staff\" or \"customers\"");
+    provider.audience =
+        text->get() == "staff" ? access::oidc::Audience::staff : access::oidc::Audience::customers;
+    return {};
+  }
+  if (name == "userinfo") {
+    const auto* flag = node.as_boolean();
+    if (!flag) return wrong_member(place, "true or false");
+    provider.userinfo = flag->get();
+    return {};
+  }
+  if (name == "roles") return read_roles(provider, node, place);
+  if (name == "algorithms") return read_algorithms(provider, node, place);
+  if (name == "scopes") {
+    VESTIGE_TRY(provider.scopes, read_texts(node, place));
+    return {};
+  }
+  std::string known = "audience, userinfo, roles, algorithms, scopes";
+  for (const auto& each : provider_texts) known += fmt::format(", {}", each.first);
+  return fail(ErrorKind::invalid,
+              fmt::format("{}: a table [[sso]] has no such key. It has {}.", place, known));
+}
+
+Status apply_providers(ServeArguments& arguments, const toml::node& node, const std::string& file) {
+  const auto* list = node.as_array();
+  if (!list || !list->is_array_of_tables())
+    return fail(ErrorKind::invalid, fmt::format("sso in {}, line {}: each provider is a table of its own, "
+                                                "which begins with [[sso]].",
+                                                file, node.source().begin.line));
+  for (const auto& each : *list) {
+    Provider provider{.name = {}, .tenant = "default", .issuer = {}, .client_id = {}, .redirect_url = {}};
+    for (const auto& [name, member] : *each.as_table())
+      VESTIGE_CHECKED(apply_provider_member(provider, name.str(), member, file));
+    arguments.sso.push_back(std::move(provider));
+  }
+  return {};
+}
+
 Status apply_file(ServeArguments& arguments, const ConfigurationFile& file) {
   toml::table table;
   try {
@@ -176,9 +285,39 @@ Status apply_file(ServeArguments& arguments, const ConfigurationFile& file) {
                 fmt::format("{}, line {}, column {}, is not TOML: {}.", file.name, error.source().begin.line,
                             error.source().begin.column, error.description()));
   }
-  for (const auto& [name, node] : table)
-    VESTIGE_CHECKED(apply_member(arguments, name.str(), node, file.name));
+  for (const auto& [name, node] : table) {
+    if (name.str() == "sso")
+      VESTIGE_CHECKED(apply_providers(arguments, node, file.name));
+    else
+      VESTIGE_CHECKED(apply_member(arguments, name.str(), node, file.name));
+  }
   return {};
+}
+
+// An address without a path: what is behind it, the server adds.
+Status check_public_url(const ServeArguments& arguments) {
+  if (arguments.public_url.empty()) return {};
+  const auto url = http::parse_url(arguments.public_url);
+  if (!url || url->origin() != arguments.public_url)
+    return fail(ErrorKind::invalid,
+                fmt::format("public_url is \"{}\", but takes an address like https://audit.example.com, "
+                            "without a path or a / at its end.",
+                            arguments.public_url));
+  return {};
+}
+
+// Where a provider sends browsers back to follows from the address, unless it was said.
+Status complete_providers(ServeArguments& arguments) {
+  for (auto& provider : arguments.sso) {
+    if (!provider.redirect_url.empty()) continue;
+    if (arguments.public_url.empty())
+      return fail(ErrorKind::invalid,
+                  fmt::format("Sign-in provider \"{}\": set public_url, so that the provider can send "
+                              "browsers back, or redirect_url.",
+                              provider.name));
+    provider.redirect_url = fmt::format("{}/api/sign-in/{}/callback", arguments.public_url, provider.name);
+  }
+  return access::oidc::validate(arguments.sso);
 }
 
 Status check_together(const ServeArguments& arguments) {
@@ -228,6 +367,8 @@ Result<ServeArguments> configure(const ConfigurationSources& sources) {
     VESTIGE_CHECKED(set_value(arguments, *key, value, option_name(*key)));
   }
   VESTIGE_CHECKED(check_together(arguments));
+  VESTIGE_CHECKED(check_public_url(arguments));
+  VESTIGE_CHECKED(complete_providers(arguments));
   return arguments;
 }
 

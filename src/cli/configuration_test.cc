@@ -19,6 +19,7 @@ bool is_number(const ConfigurationKey& key) {
 
 std::string random_value(const ConfigurationKey& key, std::mt19937_64& random) {
   if (key.name == "log_format") return random() % 2 ? "text" : "json";
+  if (key.name == "public_url") return "https://v" + std::to_string(random() % 1'000) + ".example";
   if (!is_number(key)) return "v" + std::to_string(random() % 1'000);
   const auto steps = (key.most - key.least) / key.multiple_of;
   return std::to_string(key.least + random() % (steps + 1) * key.multiple_of);
@@ -113,6 +114,92 @@ TEST(Configuration, WhatBelongsTogetherIsChecked) {
   EXPECT_FALSE(from_file("data = true\n"));
   EXPECT_FALSE(from_line("data", ""));
   EXPECT_FALSE(from_line("node", "\xff"));
+}
+
+constexpr std::string_view provider_table = R"(public_url = "https://audit.example.com"
+[[sso]]
+name = "okta"
+label = "Example Ltd"
+issuer = "https://login.example.com"
+client_id = "vestige"
+client_secret_environment = "OKTA_SECRET"
+scopes = ["openid", "profile"]
+algorithms = ["ES256"]
+roles = { "audit-compliance" = ["compliance_officer"], "helpdesk" = ["customer_service", "auditor"] }
+[[sso]]
+name = "shop"
+audience = "customers"
+tenant = "retail"
+issuer = "https://shop.example.com"
+client_id = "vestige"
+subject_claim = "customer_number"
+redirect_url = "https://other.example.com/back"
+userinfo = true
+)";
+
+TEST(Configuration, ProvidersAreTablesOfTheFile) {
+  const auto read = from_file(std::string(provider_table));
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->sso.size(), 2U);
+  const auto& staff = read->sso[0];
+  EXPECT_EQ(staff.name, "okta");
+  EXPECT_EQ(staff.label, "Example Ltd");
+  EXPECT_EQ(staff.tenant, "default");
+  EXPECT_EQ(staff.redirect_url, "https://audit.example.com/api/sign-in/okta/callback");
+  EXPECT_EQ(staff.client_secret_environment, "OKTA_SECRET");
+  EXPECT_EQ(staff.scopes, (std::vector<std::string>{"openid", "profile"}));
+  EXPECT_EQ(staff.algorithms, std::vector{access::oidc::Algorithm::es256});
+  EXPECT_EQ(staff.roles.at("helpdesk"), (std::vector<std::string>{"customer_service", "auditor"}));
+  const auto& customers = read->sso[1];
+  EXPECT_EQ(customers.audience, access::oidc::Audience::customers);
+  EXPECT_EQ(customers.tenant, "retail");
+  EXPECT_EQ(customers.subject_claim, "customer_number");
+  EXPECT_EQ(customers.redirect_url, "https://other.example.com/back");
+  EXPECT_TRUE(customers.userinfo);
+}
+
+TEST(Configuration, TheExampleOfTheDocumentIsTaken) {
+  const auto document =
+      read_local(std::string(VESTIGE_SOURCE_DIR) + "/docs/operating/configuration.md", 1 << 20);
+  ASSERT_TRUE(document);
+  const auto table = document->find("[[sso]]\nname");
+  ASSERT_NE(table, std::string::npos);
+  const auto begin = document->rfind("```\n", table) + 4;
+  const auto read = from_file(document->substr(begin, document->find("```", begin) - begin));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->sso.size(), 2U);
+}
+
+TEST(Configuration, WhatIsWrongAboutAProviderIsSaid) {
+  struct Case {
+    std::string_view old, by, message;
+  };
+  constexpr Case cases[] = {
+      {"label =", "lable =", "lable in v.toml, line 4: a table [[sso]] has no such key"},
+      {"\"Example Ltd\"", "5", "label in v.toml, line 4 takes a text in quotes"},
+      {"\"customers\"", "\"clients\"", "takes \"staff\" or \"customers\""},
+      {"userinfo = true", "userinfo = 1", "takes true or false"},
+      {"[\"ES256\"]", "[\"HS256\"]", "takes any of"},
+      {"[\"openid\", \"profile\"]", "\"openid\"", "takes a list of texts"},
+      {"[\"compliance_officer\"]", "\"compliance_officer\"", "takes a list of texts"},
+      {"public_url = \"https://audit.example.com\"", "", "set public_url"},
+      {"https://login.example.com", "http://login.example.com", "issuer"},
+      {"\"shop\"", "\"okta\"", "Two sign-in providers"},
+      {"https://audit.example.com", "https://audit.example.com/", "public_url is"},
+      {"https://audit.example.com", "audit.example.com", "public_url is"},
+  };
+  for (const auto& one : cases) {
+    std::string text(provider_table);
+    const auto at = text.find(one.old);
+    ASSERT_NE(at, std::string::npos) << one.old;
+    const auto refused = from_file(text.replace(at, one.old.size(), one.by));
+    ASSERT_FALSE(refused) << one.by;
+    EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
+    EXPECT_NE(refused.error().message.find(one.message), std::string::npos) << refused.error().message;
+  }
+  EXPECT_FALSE(from_file("sso = 1\n"));
+  EXPECT_FALSE(from_file("sso = [1]\n"));
+  EXPECT_FALSE(from_file("[sso]\nname = \"x\"\n"));
 }
 
 TEST(Configuration, MessagesNameTheSourceAndWhatItTakes) {

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "access/oidc/configuration.h"
 
 namespace vestige::cli {
 
@@ -14,6 +17,7 @@ struct ServeArguments {
   std::string origin{};      // prefix of the streams' origins; empty: the host name
   std::string vault_dir{};   // empty: "vault" in the data directory
   std::string signer_dir{};  // empty: "signer" in the data directory
+  std::string public_url{};  // as browsers reach the server; empty: where it listens
   std::string tls_certificate{};
   std::string tls_key{};
   std::string root_key_command{};
@@ -31,6 +35,7 @@ struct ServeArguments {
   std::uint64_t segment_bytes_max = std::uint64_t{64} << 20;
   std::uint64_t page_cache_bytes_max = std::uint64_t{32} << 20;
   std::uint64_t vault_backup_days = 30;
+  std::vector<access::oidc::Configuration> sso{};  // of the file only
 };
 
 }  // namespace vestige::cli
