@@ -21,6 +21,7 @@ consteval const DescribedOperation& described(std::string_view name) {
 std::string_view type_of(std::string_view name) {
   if (name.ends_with(".html")) return "text/html; charset=utf-8";
   if (name.ends_with(".js")) return "text/javascript; charset=utf-8";
+  if (name.ends_with(".css")) return "text/css; charset=utf-8";
   if (name.ends_with(".svg")) return "image/svg+xml";
   return "application/json";
 }
@@ -28,7 +29,8 @@ std::string_view type_of(std::string_view name) {
 // Where an asset is served.
 std::string path_of(std::string_view name) {
   if (name == "index.html") return "/";
-  if (name == "docs.html") return "/docs";
+  constexpr std::string_view page = ".html";
+  if (name.ends_with(page)) name.remove_suffix(page.size());
   return fmt::format("/{}", name);
 }
 
@@ -43,6 +45,10 @@ std::string route_of(std::string_view path) {
 
 http::Response json_response(unsigned status, std::string body) {
   return {.status = status, .content_type = "application/json", .body = std::move(body), .headers = {}};
+}
+
+http::Response empty_response(unsigned status) {
+  return {.status = status, .content_type = "", .body = {}, .headers = {}};
 }
 
 http::Response text_response(std::string body, std::string cache_control) {
@@ -112,18 +118,35 @@ void Api::Impl::act(http::Responder responder, std::function<http::Response()> a
 
 // ------------------------------------------------------------------------------------------ routes
 
-void Api::Impl::add_routes(http::Router& router) {
-  const auto add = [&](const DescribedOperation& operation, auto handler) {
-    router.add(std::string(operation.method), route_of(operation.path), std::move(handler));
-  };
-  const auto closed = [&](const DescribedOperation& operation, auto handler) {
+// Which handler serves which operation of openapi.json.
+class Api::Impl::Routes {
+ public:
+  Routes(Impl& impl, http::Router& router) : impl_(impl), router_(router) {}
+  void add_trail();
+  void add_people();
+  void add_open();
+  void add_assets();
+
+ private:
+  using Closed = void (Impl::*)(const Caller&, http::Request, http::Responder);
+  using Open = void (Impl::*)(http::Request, http::Responder);
+  void closed(const DescribedOperation& operation, Closed handler) {
     CHECK(operation.needs_caller);
-    add(operation, needs(operation.name, handler));
-  };
-  const auto open = [&](const DescribedOperation& operation, auto handler) {
+    add(operation, impl_.needs(operation.name, handler));
+  }
+  void open(const DescribedOperation& operation, Open handler) {
     CHECK(!operation.needs_caller);
-    add(operation, open_to_all(handler));
-  };
+    add(operation, impl_.open_to_all(handler));
+  }
+  void add(const DescribedOperation& operation, http::Handler handler) {
+    router_.add(std::string(operation.method), route_of(operation.path), std::move(handler));
+  }
+
+  Impl& impl_;
+  http::Router& router_;
+};
+
+void Api::Impl::Routes::add_trail() {
   closed(described("recordEvents"), &Impl::post_events);
   closed(described("importRecords"), &Impl::post_import);
   closed(described("streamEvents"), &Impl::get_stream);
@@ -157,19 +180,63 @@ void Api::Impl::add_routes(http::Router& router) {
   closed(described("signReview"), &Impl::post_review);
   closed(described("getPolicy"), &Impl::get_policy);
   closed(described("changePolicy"), &Impl::put_policy);
+}
+
+void Api::Impl::Routes::add_people() {
+  closed(described("getSession"), &Impl::get_session);
+  closed(described("signOut"), &Impl::delete_own_session);
+  closed(described("listSessions"), &Impl::get_sessions);
+  closed(described("endSession"), &Impl::delete_session);
+  closed(described("changePassword"), &Impl::post_password);
+  closed(described("offerSecondFactor"), &Impl::post_second_factor);
+  closed(described("confirmSecondFactor"), &Impl::post_second_factor_confirm);
+  closed(described("renewRecoveryCodes"), &Impl::post_recovery_codes);
+  closed(described("createAccount"), &Impl::post_accounts);
+  closed(described("listAccounts"), &Impl::get_accounts);
+  closed(described("getAccount"), &Impl::get_account);
+  closed(described("setRoles"), &Impl::put_roles);
+  closed(described("disableAccount"), &Impl::post_disable);
+  closed(described("enableAccount"), &Impl::post_enable);
+  closed(described("unlockAccount"), &Impl::post_unlock);
+  closed(described("resetPassword"), &Impl::post_reset_password);
+  closed(described("requirePasswordChange"), &Impl::post_require_password_change);
+  closed(described("removeSecondFactor"), &Impl::post_remove_second_factor);
+  closed(described("endSessionsOfAccount"), &Impl::delete_account_sessions);
+  closed(described("createCustomerLink"), &Impl::post_customer_links);
+}
+
+void Api::Impl::Routes::add_open() {
+  open(described("signIn"), &Impl::post_sign_in);
+  open(described("makeFirstAdministrator"), &Impl::post_first_administrator);
+  open(described("acceptInvitation"), &Impl::post_invitation);
+  open(described("openCustomerLink"), &Impl::post_customer_sign_in);
+  open(described("listProviders"), &Impl::get_providers);
+  open(described("beginSignIn"), &Impl::get_provider_begin);
+  open(described("completeSignIn"), &Impl::get_provider_callback);
   open(described("getCheckpoint"), &Impl::get_checkpoint);
   open(described("getVerifierKey"), &Impl::get_verifier_key);
   open(described("getTile"), &Impl::get_tile);
   open(described("health"), &Impl::get_health);
   open(described("ready"), &Impl::get_ready);
   open(described("metrics"), &Impl::get_metrics);
+}
+
+void Api::Impl::Routes::add_assets() {
   for (const auto& asset : assets::files)
-    router.add("GET", path_of(asset.name), [&asset](const http::Request&, http::Responder responder) {
+    router_.add("GET", path_of(asset.name), [&asset](const http::Request&, http::Responder responder) {
       responder.respond({.status = 200,
                          .content_type = std::string(type_of(asset.name)),
                          .body = std::string(asset.content),
                          .headers = {{"Cache-Control", "no-cache"}}});
     });
+}
+
+void Api::Impl::add_routes(http::Router& router) {
+  Routes routes(*this, router);
+  routes.add_trail();
+  routes.add_people();
+  routes.add_open();
+  routes.add_assets();
 }
 
 Api::Api(ApiParts parts) : impl_(std::make_shared<Impl>(std::move(parts))) {

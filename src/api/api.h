@@ -24,7 +24,8 @@
 namespace vestige::api {
 
 inline constexpr std::size_t event_streams_max = 256;
-inline constexpr std::size_t exports_max = 8;  // at a time
+inline constexpr std::size_t exports_max = 8;      // at a time
+inline constexpr std::size_t letting_in_max = 64;  // people, at a time
 
 struct ApiParts {
   platform::EventLoop& loop;     // where answers are put together
@@ -50,7 +51,8 @@ struct ApiParts {
   access::Identity& identity;
   // What is known of a person who was just erased besides the trail goes too.
   std::function<Status(std::string_view tenant, std::string_view subject)> forget_in_state;
-  bool over_tls = false;  // as browsers see it, so that cookies can say so
+  bool over_tls = false;     // as browsers see it, so that cookies can say so
+  std::string public_url{};  // as browsers reach the server; empty where nobody said
   std::function<http::ServerFigures()> http_figures;
   std::string version;
 };

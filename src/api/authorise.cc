@@ -9,11 +9,16 @@ namespace {
 constexpr std::string_view bearer_prefix = "Bearer ";
 constexpr std::size_t header_text_bytes_max = audit::look_reason_bytes_max;
 constexpr std::size_t searched_body_bytes_max = 64 << 10;
-constexpr std::string_view public_paths[] = {"/",        "/docs",   "/docs.js", "/favicon.svg",
-                                             "/healthz", "/readyz", "/metrics", "/openapi.json"};
+constexpr std::string_view public_paths[] = {"/",        "/docs",       "/docs.js",   "/favicon.svg",
+                                             "/healthz", "/readyz",     "/metrics",   "/openapi.json",
+                                             "/sign-in", "/sign-in.js", "/welcome",   "/welcome.js",
+                                             "/mine",    "/mine.js",    "/people.js", "/people.css"};
+// What somebody may do whose password has to be changed first.
+constexpr std::string_view restricted_operations[] = {"getSession", "signOut", "changePassword"};
 
 bool is_public(std::string_view path) {
-  return std::ranges::find(public_paths, path) != std::end(public_paths) || path.starts_with("/tlog/");
+  return std::ranges::find(public_paths, path) != std::end(public_paths) || path.starts_with("/tlog/") ||
+         is_sign_in(path);
 }
 
 bool changes_something(const http::Request& request) {
@@ -88,7 +93,8 @@ std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& req
   const auto token = cookie_of(request, session_cookie_name(parts_.over_tls));
   const auto session = token ? parts_.identity.sessions().authenticate(*token) : std::nullopt;
   if (!session) return std::nullopt;
-  SignedIn caller{.principal = session->principal(), .token = std::string(*token)};
+  SignedIn caller{
+      .principal = session->principal(), .token = std::string(*token), .restricted = session->restricted};
   // A browser sends its cookies along with requests that another site made it send.
   if (changes_something(request))
     caller.changes_safely =
@@ -97,6 +103,7 @@ std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& req
 }
 
 std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
+  if (auto refused = refuse_unread(request)) return refused;
   if (is_public(request.path)) return std::nullopt;
   if (signed_in(request, access::Client::of(request.peer_address, ""))) return std::nullopt;
   return unauthorised();
@@ -130,6 +137,11 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
   caller.reason = *std::move(reason);
   if (operation.look != access::Look::none)
     if (auto told = tell_of_look(request, caller); !told) return std::unexpected(http::problem(told.error()));
+  if (known->restricted &&
+      std::ranges::find(restricted_operations, operation.name) == std::end(restricted_operations)) {
+    caller.decision.why = "change your password first (POST /api/account/password): you may do nothing else";
+    return caller;
+  }
   if (!operation.scope) {
     if (principal.session)
       caller.decision.kind = access::Decision::Kind::granted;

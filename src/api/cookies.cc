@@ -1,5 +1,7 @@
 #include "api/internal/cookies.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace vestige::api {
@@ -20,6 +22,22 @@ std::optional<std::string_view> cookie_of(const http::Request& request, std::str
     }
   }
   return found;
+}
+
+std::string session_cookie(bool over_tls, std::string_view token) {
+  return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}", session_cookie_name(over_tls), token,
+                     over_tls ? "; Secure" : "");
+}
+
+std::string no_session_cookie(bool over_tls) {
+  return fmt::format("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", session_cookie_name(over_tls),
+                     over_tls ? "; Secure" : "");
+}
+
+std::string login_cookie(bool over_tls, std::string_view name, std::string_view value, std::string_view path,
+                         std::chrono::seconds lifetime) {
+  return fmt::format("{}={}; Path={}; HttpOnly; SameSite=Lax; Max-Age={}{}", name, value, path,
+                     lifetime.count(), over_tls ? "; Secure" : "");
 }
 
 }  // namespace vestige::api

@@ -80,6 +80,32 @@ Status write_lock_content(platform::FileSystem& data, std::string_view content) 
   return content.empty() ? Status{} : file->write(0, view(content));
 }
 
+// A group of a provider gives roles of people that there are, or whoever has it comes in and may nothing, or
+// too much.
+Status check_mapped_roles(const cli::ServeArguments& arguments, const access::Policies& policies) {
+  for (const auto& provider : arguments.sso)
+    for (const auto& [group, roles] : provider.roles)
+      for (const auto& role : roles)
+        if (!access::is_for_people(role) || !policies.has_role(provider.tenant, role))
+          return fail(
+              ErrorKind::invalid,
+              fmt::format("Sign-in provider \"{}\": the group \"{}\" is mapped to \"{}\", which is no "
+                          "role of people in the policy.",
+                          provider.name, group, role));
+  return {};
+}
+
+// Said to whoever started the server; the link is worth nothing once it was used, and after a day.
+Status offer_first_administrator(access::Identity& identity, const std::string& url) {
+  VESTIGE_TRY(const auto token, identity.first_administrator().offer(home_tenant));
+  if (token)
+    spdlog::info(
+        "nobody administers accounts yet; whoever opens this link first, within a day, does: "
+        "{}/welcome#administrator={}",
+        url, *token);
+  return {};
+}
+
 std::string url_of(const cli::ServeArguments& arguments, std::uint16_t port) {
   // A wildcard is no address to call.
   const bool any = arguments.listen == "0.0.0.0" || arguments.listen == "::";
@@ -118,7 +144,8 @@ Status run(const cli::ServeArguments& arguments) {
   auto& entropy = platform::system_entropy();
   VESTIGE_TRY(auto service, TrailService::open(service_options(arguments), clock, entropy));
   VESTIGE_CHECKED(service->start());
-  VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), {}));
+  VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), arguments.sso));
+  VESTIGE_CHECKED(check_mapped_roles(arguments, state->policies()));
   VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
 
   platform::EventLoop loop(loop_threads);
@@ -152,7 +179,8 @@ Status run(const cli::ServeArguments& arguments) {
        .identity = state->identity(),
        .forget_in_state = [&state](std::string_view tenant,
                                    std::string_view subject) { return state->forget(tenant, subject); },
-       .over_tls = !arguments.tls_certificate.empty(),
+       .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
+       .public_url = arguments.public_url,
        .http_figures = [&server] { return server->figures(); },
        .version = std::string(cli::version)});
   api.add_routes(router);
@@ -173,6 +201,8 @@ Status run(const cli::ServeArguments& arguments) {
   const auto url = url_of(arguments, server->port());
   VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
   state->start();
+  VESTIGE_CHECKED(offer_first_administrator(state->identity(),
+                                            arguments.public_url.empty() ? url : arguments.public_url));
   loop.start();
   queries.start();
   acts.start();

@@ -38,6 +38,8 @@ constexpr const char* footer =
     "  vestige reindex --data ./var\n"
     "  vestige key create billing --scopes ingest\n"
     "  vestige access looks since:7d\n"
+    "  vestige account create ada --roles auditor\n"
+    "  vestige customer-link customer-4711\n"
     "  vestige erase customer-4711 --certificate 4711.certificate\n"
     "  vestige subject customer-4711\n"
     "  vestige reauthorise customer-4711\n"
@@ -64,6 +66,8 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_disclose(app, invocation);
   declare_key(app, invocation);
   declare_access(app, invocation);
+  declare_account(app, invocation);
+  declare_customer_link(app, invocation);
   declare_subject(app, invocation);
   declare_bench(app, invocation);
 }

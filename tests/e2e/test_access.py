@@ -295,7 +295,7 @@ def test_every_example_of_the_page_works(context):
     (folder / "var").symlink_to(server.data)
     (folder / "vestige").symlink_to(harness.BINARY)
     blocks = (harness.ROOT / "docs/operating/access.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 6, blocks
+    assert len(blocks) == 13, blocks
     script = "set -e -o pipefail\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
     script = script.replace("http://127.0.0.1:8080", server.url)
     environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
@@ -307,6 +307,11 @@ def test_every_example_of_the_page_works(context):
     assert answers[4].count('"data.access"') >= 3, answers[4]
     # Two looks at the person, and those at what they left.
     assert answers[5].count("complaint T-2210") == 2, answers[5]
+    assert "/welcome#invitation=vsi_" in answers[6] and '"loginName":"ada"' in answers[6], answers[6]
+    assert answers[8].count('"roles":["auditor","operator"]') == 3, answers[8]
+    assert answers[9].count('"name":"Bea Baker"') == 2 and '"events":[' in answers[9], answers[9]
+    assert '"LOGGED_OUT"' in answers[10] and answers[11].strip() == '{"providers":[]}', answers[10:]
+    assert answers[12].count("/mine#vsl_") == 2, answers[12]
 
 
 def test_a_month_of_looks_is_reviewed_and_signed_off(context):

@@ -26,8 +26,17 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("POST", "/api/subjects/erase"): "admin", ("POST", "/api/subjects/reauthorise"): "admin",
          ("GET", "/api/subjects/c-1/keys"): "admin", ("GET", "/api/erasures/0/certificate"): "read"}
 # What a key that has no role may not whatever its scopes, for it could then do anything.
-NEVER_BY_SCOPE = {("PUT", "/api/access/policy")}
-PUBLIC = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/tlog/default/audit/checkpoint",
+NEVER_BY_SCOPE = {("PUT", "/api/access/policy"), ("POST", "/api/customer-links")}
+SESSION = "session"  # of people who signed in, for themselves
+NEEDS.update({("GET", "/api/session"): SESSION, ("DELETE", "/api/session"): SESSION, ("GET", "/api/sessions"): SESSION,
+              ("DELETE", f"/api/sessions/{SOME_ID}"): SESSION, ("POST", "/api/account/password"): SESSION,
+              ("POST", "/api/account/second-factor"): SESSION, ("POST", "/api/account/second-factor/confirm"): SESSION,
+              ("POST", "/api/account/recovery-codes"): SESSION, ("POST", "/api/accounts"): "admin", ("GET", "/api/accounts"): "admin",
+              ("GET", f"/api/accounts/{SOME_ID}"): "admin", ("PUT", f"/api/accounts/{SOME_ID}/roles"): "admin",
+              **{("POST", f"/api/accounts/{SOME_ID}/{act}"): "admin" for act in (
+                  "disable", "enable", "unlock", "reset-password", "require-password-change", "remove-second-factor")},
+              ("DELETE", f"/api/accounts/{SOME_ID}/sessions"): "admin", ("POST", "/api/customer-links"): "admin"})
+PUBLIC = ("/sign-in", "/welcome", "/mine", "/api/sign-in/providers", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/tlog/default/audit/checkpoint",
           "/tlog/default/audit/vkey", "/tlog/default/audit/tile/0/000.p/1")
 BODIES = {"/api/events": event(), "/auditlog/events/v2": {}, "/api/access/search": {}, "/api/keys": {"name": "x", "scopes": ["read"]}}
 
@@ -63,8 +72,9 @@ def test_every_operation_is_either_public_or_takes_one_scope(context):
     keys = {scope: make(server, scope)["key"] for scope in ("ingest", "read", "admin")}
     everything = make(server, "admin", "read", "ingest")
     assert everything["scopes"] == ["ingest", "read", "admin"], everything
+    some = keys["read"]
     for (method, path), scope in NEEDS.items():
-        for wrong in (None, "", "x", "vst_", keys[scope] + "x", keys[scope][:-1], keys[scope].lower()):
+        for wrong in (None, "", "x", "vst_", some + "x", some[:-1], some.lower()):
             assert status(server, method, path, wrong) == 401, (method, path, wrong)
         for other, key in keys.items():
             got = status(server, method, path, key)
@@ -72,7 +82,8 @@ def test_every_operation_is_either_public_or_takes_one_scope(context):
                 assert got not in (401, 403), (method, path, other, got)
             else:
                 assert got == 403, (method, path, other, got)
-        assert status(server, method, path, everything["key"]) not in (401, 403)
+        got = status(server, method, path, everything["key"])
+        assert (got == 403) if scope == SESSION else (got not in (401, 403)), (method, path, got)
     for path in PUBLIC:
         for key in (None, "not-a-key", keys["ingest"]):
             assert ask(server, "GET", path, key=key).status == 200, (path, key)

@@ -2,13 +2,14 @@
 each algorithm and client authentication; its keys may change between two logins; its refusals and its absence are
 said plainly.
 
-The routes of sign-in are not in the server yet: build/dev/oidc_login_probe makes the calls that they will make, and
-this file plays the browser.
+Most of it calls the library through build/dev/oidc_login_probe, whose clock can be moved; the last tests go through the server.
+This file plays the browser.
 """
 import html.parser
 import http.client
 import http.cookiejar
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -17,6 +18,8 @@ import urllib.parse
 import urllib.request
 
 import harness
+import people
+from api_parts import ask
 
 SOURCES = harness.ROOT / "tests" / "oidc"
 INSTALLED = harness.ROOT / "build" / "oidc"
@@ -301,3 +304,112 @@ def test_a_provider_that_is_away(context):
     assert away["kind"] == "unavailable" and provider.issuer in away["message"], away
     provider.start(keys)
     assert sign_in(probe, "client-es256", "alice").get("subject") == "alice"
+
+
+# ------------------------------------------------------------------------------------------- through the server
+
+def serve(context, provider):
+    """A server behind a proxy at audit.example, as the provider knows it."""
+    file = context.folder / "vestige.toml"
+    client = f'issuer = "{provider.issuer}"\nclient_id = "client-ES256"\nclient_secret_environment = "SECRET"\n'
+    file.write_text('public_url = "https://audit.example"\n'
+                    f'[[sso]]\nname = "test"\nlabel = "Example <Ltd>"\n{client}roles = {{ "auditors" = ["auditor"] }}\n'
+                    f'[[sso]]\nname = "shop"\naudience = "customers"\n{client}subject_claim = "customer_number"\n'
+                    f'redirect_url = "{CALLBACK}"\n')
+    return context.server("--config", str(file), environment={"SECRET": SECRETS["ES256"]})
+
+
+def begin(server, name, return_to="/"):
+    answer = ask(server, "GET", f"/api/sign-in/{name}/begin?{urllib.parse.urlencode({'return_to': return_to})}", key=None)
+    assert answer.status == 302, answer
+    (line,) = answer.headers.get_all("Set-Cookie")
+    return answer.headers["Location"], line
+
+
+def come_back(server, name, returned, cookie, **changed):
+    query = urllib.parse.urlencode({**returned, **changed})
+    return ask(server, "GET", f"/api/sign-in/{name}/callback?{query}", key=None, headers={"Cookie": cookie.partition(";")[0]})
+
+
+def session_of(server, answer):
+    found = [line for line in answer.headers.get_all("Set-Cookie") if line.startswith(people.SECURE_COOKIE)]
+    assert len(found) == 1 and found[0].endswith("; Path=/; HttpOnly; SameSite=Strict; Secure"), found
+    head = {"Cookie": found[0].partition(";")[0]}
+    return head, ask(server, "GET", "/api/session", key=None, headers=head).json()
+
+
+def test_signing_in_through_the_server(context):
+    provider = Provider(context)
+    provider.start(provider.make_keys("first"))
+    server = serve(context, provider)
+    assert ask(server, "GET", "/api/sign-in/providers", key=None).json()["providers"] == [
+        {"name": "test", "label": "Example <Ltd>", "audience": "staff"}, {"name": "shop", "label": "shop", "audience": "customers"}]
+    location, cookie = begin(server, "test", "/mine?a=1")
+    assert re.fullmatch(r"vestige_login_\w{16}=[\w-]{43}; Path=/api/sign-in/test/callback; HttpOnly; SameSite=Lax; Max-Age=600; Secure",
+                        cookie), cookie
+    returned = Browser("alice").sign_in(location)
+    back = come_back(server, "test", returned, cookie)
+    assert back.status == 303 and back.headers["Location"] == "/mine?a=1", back
+    assert any(line.startswith("vestige_login_") and "Max-Age=0" in line for line in back.headers.get_all("Set-Cookie"))
+    head, session = session_of(server, back)
+    assert (session["name"], session["roles"], session["method"], session["kind"]) == ("Alice Example", ["auditor"], "sso", "account")
+    assert ask(server, "GET", "/api/access/matrix", key=None, headers=head).status == 200
+    change = ask(server, "POST", "/api/account/password", {"password": people.PASSWORD, "newPassword": people.PASSWORD}, key=None,
+                 headers={**head, "X-Vestige-CSRF": session["csrf"]})
+    assert change.status == 403 and "without a password" in change.json()["detail"], change
+    # Good once; in this browser; and for a path of this server.
+    assert come_back(server, "test", returned, cookie).status == 401
+    location, cookie = begin(server, "test", "//evil.example/")
+    returned = Browser("alice").sign_in(location)
+    assert come_back(server, "test", returned, "").status == 401
+    location, cookie = begin(server, "test", "//evil.example/")
+    assert come_back(server, "test", Browser("alice").sign_in(location), cookie).headers["Location"] == "/"
+    # An administrator ends the sessions of somebody who has no account here.
+    assert ask(server, "DELETE", f"/api/accounts/{session['account']}/sessions").json() == {"ended": 2}
+    assert ask(server, "GET", "/api/session", key=None, headers=head).status == 401
+
+
+def test_who_a_provider_vouches_for_and_is_not_let_in(context):
+    provider = Provider(context)
+    keys = provider.make_keys("first")
+    provider.start(keys)
+    server = serve(context, provider)
+    location, cookie = begin(server, "test")
+    bob = come_back(server, "test", Browser("bob").sign_in(location), cookie)
+    assert bob.status == 401 and b"No group of this person gives a role" in bob.body, bob
+    assert not [line for line in bob.headers.get_all("Set-Cookie") if people.SECURE_COOKIE in line]
+    location, cookie = begin(server, "test")
+    returned = Browser("alice").sign_in(location)
+    for name in ("shop", "test"):  # begun with the other; and the state is used up by that
+        assert come_back(server, name, returned, cookie).status == 401, name
+    # What a provider says is text.
+    location, cookie = begin(server, "test")
+    state = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)["state"][0]
+    said = come_back(server, "test", {"state": state, "error": "access_denied", "error_description": "<script>alert(1)</script>",
+                                      "iss": provider.issuer}, cookie)
+    assert said.status == 401 and b"<script>alert" not in said.body and b"access_denied" in said.body, said
+    told = people.facts(server, 4, kind="access.security", action="FAILED")
+    assert {(each["detail"]["details"], each["targetType"]) for each in told} == {("refused_sign_on", "PROVIDER")}, told
+    assert "alert" not in str(told) and "bob" not in str(told).lower(), told
+    # Customers.
+    location, cookie = begin(server, "shop")
+    _, carol = session_of(server, come_back(server, "shop", Browser("carol").sign_in(location), cookie))
+    assert (carol["kind"], carol["subject"], carol["roles"]) == ("customer", "C-17", ["customer"]), carol
+    # No provider of this name, and one that is away.
+    for path in ("begin", "callback?state=x"):
+        missing = ask(server, "GET", f"/api/sign-in/nobody/{path}", key=None)
+        assert missing.status == 404 and b"nobody" in missing.body, missing
+    location, cookie = begin(server, "test")
+    returned = Browser("alice").sign_in(location)
+    provider.stop()
+    away = come_back(server, "test", returned, cookie)
+    assert away.status == 503 and provider.issuer.encode() in away.body, away
+
+
+def test_a_group_gives_no_role_that_is_not_for_people(context):
+    for number, role in enumerate(("service", "key", "customer", "nobody")):
+        file = context.folder / f"{role}.toml"
+        file.write_text('public_url = "https://audit.example"\n[[sso]]\nname = "test"\nissuer = "https://login.example"\n'
+                        f'client_id = "x"\nroles = {{ "all" = ["{role}"] }}\n')
+        server = context.prepare_server("--config", str(file), data=context.folder / f"data{number}").launch()
+        assert server.wait() == 2 and f'"{role}"' in server.log.read_text(), server.log.read_text()

@@ -1,8 +1,11 @@
 // The handlers, by resource. One file each: authorise.cc, looks.cc, events.cc, search.cc, export.cc,
-// records.cc, entities.cc, keys.cc, policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// records.cc, entities.cc, keys.cc, sign_in.cc, sessions.cc, accounts.cc, customer_links.cc, policy.cc,
+// review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
+
+#include <atomic>
 
 #include "api/api.h"
 #include "api/internal/caller.h"
@@ -15,6 +18,11 @@
 #include "json/object_writer.h"
 
 namespace vestige::api {
+
+// What takes no caller, since it is how one becomes one.
+inline bool is_sign_in(std::string_view path) {
+  return path == "/api/sign-in" || path.starts_with("/api/sign-in/");
+}
 
 class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
  public:
@@ -66,10 +74,12 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   // The handler of an operation, which gets callers who may.
   http::Handler needs(std::string_view operation,
                       void (Impl::*handler)(const Caller&, http::Request, http::Responder));
+  class Routes;
   struct SignedIn {
     access::Principal principal;
     access::Scopes scopes{};     // of an API key without role
     std::string token{};         // of a session
+    bool restricted = false;     // the password has to be changed first
     bool changes_safely = true;  // false: it may change nothing, for want of the session's CSRF token
   };
   std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
@@ -144,6 +154,33 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_reauthorise(const Caller& caller, http::Request request, http::Responder responder);
   void get_subject_keys(const Caller& caller, http::Request request, http::Responder responder);
   void get_certificate(const Caller& caller, http::Request request, http::Responder responder);
+  void get_session(const Caller& caller, http::Request request, http::Responder responder);
+  void delete_own_session(const Caller& caller, http::Request request, http::Responder responder);
+  void get_sessions(const Caller& caller, http::Request request, http::Responder responder);
+  void delete_session(const Caller& caller, http::Request request, http::Responder responder);
+  void post_password(const Caller& caller, http::Request request, http::Responder responder);
+  void post_second_factor(const Caller& caller, http::Request request, http::Responder responder);
+  void post_second_factor_confirm(const Caller& caller, http::Request request, http::Responder responder);
+  void post_recovery_codes(const Caller& caller, http::Request request, http::Responder responder);
+  void post_accounts(const Caller& caller, http::Request request, http::Responder responder);
+  void get_accounts(const Caller& caller, http::Request request, http::Responder responder);
+  void get_account(const Caller& caller, http::Request request, http::Responder responder);
+  void put_roles(const Caller& caller, http::Request request, http::Responder responder);
+  void post_disable(const Caller& caller, http::Request request, http::Responder responder);
+  void post_enable(const Caller& caller, http::Request request, http::Responder responder);
+  void post_unlock(const Caller& caller, http::Request request, http::Responder responder);
+  void post_reset_password(const Caller& caller, http::Request request, http::Responder responder);
+  void post_require_password_change(const Caller& caller, http::Request request, http::Responder responder);
+  void post_remove_second_factor(const Caller& caller, http::Request request, http::Responder responder);
+  void delete_account_sessions(const Caller& caller, http::Request request, http::Responder responder);
+  void post_customer_links(const Caller& caller, http::Request request, http::Responder responder);
+  void post_sign_in(http::Request request, http::Responder responder);
+  void post_first_administrator(http::Request request, http::Responder responder);
+  void post_invitation(http::Request request, http::Responder responder);
+  void post_customer_sign_in(http::Request request, http::Responder responder);
+  void get_providers(http::Request request, http::Responder responder);
+  void get_provider_begin(http::Request request, http::Responder responder);
+  void get_provider_callback(http::Request request, http::Responder responder);
   void get_checkpoint(http::Request request, http::Responder responder);
   void get_verifier_key(http::Request request, http::Responder responder);
   void get_tile(http::Request request, http::Responder responder);
@@ -163,7 +200,28 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
                    http::Responder responder);
 
+  // Of what anybody may send who is not known yet: whether the page of another site did, and why it is not
+  // even read.
+  bool comes_from_elsewhere(const http::Request& request) const;
+  std::optional<http::Response> refuse_unread(const http::Request& request) const;
+  // Runs where passwords are hashed, and no more at a time than can be waited for.
+  void let_in(http::Responder responder, std::function<http::Response()> answer);
+  http::Response come_back(const std::string& provider, const access::oidc::Callback& callback,
+                           const access::Client& client);
+  // Answers with a session and its cookie: a new one, which ends the `old` one of the same browser, or one
+  // that goes on under another token.
+  http::Response opened(const access::Sessions::Opened& opened, const std::string& old,
+                        const access::Client& client);
+  http::Response renewed(const access::Sessions::Opened& opened, std::string_view recovery_codes = {}) const;
+  json::ObjectWriter session_writer(const access::Session& session) const;
+  std::vector<access::Session> own_sessions(const Caller& caller) const;
+  http::Response invitation_response(const Result<access::Invitation>& invitation) const;
+  // Runs `act` for the account that the path names.
+  void act_on_account(const http::Request& request, http::Responder responder,
+                      std::function<http::Response(const Uuid&)> act);
+
   ApiParts parts_;
+  std::atomic<std::size_t> letting_in_{0};
   Mutex streams_mutex_;
   std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);
   bool streams_closed_ GUARDED_BY(streams_mutex_) = false;
@@ -175,7 +233,9 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
 };
 
 http::Response json_response(unsigned status, std::string body);
+http::Response empty_response(unsigned status);
 http::Response text_response(std::string body, std::string cache_control);
+std::string account_json(const access::Account& account);
 // The id captured by the route, or a 404: no other text names an event.
 std::optional<Uuid> captured_id(const http::Request& request);
 http::Response no_such(std::string_view what);

@@ -36,6 +36,8 @@ void declare_verify_export(CLI::App& app, Invocation& invocation);
 void declare_disclose(CLI::App& app, Invocation& invocation);
 void declare_key(CLI::App& app, Invocation& invocation);
 void declare_access(CLI::App& app, Invocation& invocation);
+void declare_account(CLI::App& app, Invocation& invocation);
+void declare_customer_link(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_bench(CLI::App& app, Invocation& invocation);
 
