@@ -9,6 +9,11 @@ namespace vestige::access::limits {
 
 using std::chrono::milliseconds;
 
+// Tenants.
+inline constexpr std::size_t tenants_max = 127;  // with the home tenant: two streams each (decision 99)
+inline constexpr std::size_t tenant_id_bytes_max = 63;
+inline constexpr std::size_t tenant_name_bytes_max = 256;
+
 // Accounts of people.
 inline constexpr std::size_t accounts_max = 100'000;  // of all tenants
 inline constexpr std::size_t list_max = 1'000;        // accounts or sessions in one answer

@@ -94,11 +94,21 @@ CREATE TABLE access_policies (
 );
 )sql";
 
+constexpr std::string_view tenants = R"sql(
+CREATE TABLE access_tenants (
+  id VARCHAR(63) PRIMARY KEY,
+  name VARCHAR(256) NOT NULL,
+  tier VARCHAR(16) NOT NULL,
+  state VARCHAR(16) NOT NULL,
+  created BIGINT NOT NULL,
+  changed BIGINT NOT NULL
+);
+)sql";
+
 constexpr state::Migration all[] = {
-    {.module = "access", .number = 1, .sql = accounts},
-    {.module = "access", .number = 2, .sql = sessions},
-    {.module = "access", .number = 3, .sql = keys},
-    {.module = "access", .number = 4, .sql = policies},
+    {.module = "access", .number = 1, .sql = accounts}, {.module = "access", .number = 2, .sql = sessions},
+    {.module = "access", .number = 3, .sql = keys},     {.module = "access", .number = 4, .sql = policies},
+    {.module = "access", .number = 5, .sql = tenants},
 };
 
 }  // namespace

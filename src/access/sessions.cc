@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view token_prefix = "vss_";
 constexpr std::string_view sealed_as = "session.person";
 constexpr std::string_view owner_purpose = "session.subject";
-constexpr std::size_t swept_at_once_max = 1'000;  // in one transaction, so that logins do not wait long
+constexpr std::size_t ended_at_once_max = 1'000;  // in one transaction, so that logins do not wait long
 
 constexpr std::pair<std::string_view, Method> methods[] = {
     {"password", Method::password}, {"mfa", Method::mfa}, {"sso", Method::sso}, {"link", Method::link}};
@@ -91,6 +91,10 @@ struct Sessions::Memory {
   Status end(state::Transaction& transaction, Changes& changes, const Session& session, const Doer& by,
              const Client* client, std::string_view how);
   Result<StoredSession> read(const store::SessionRow& row) const;
+  // Ends the sessions that `concerns` says yes to; gives how many.
+  template <typename Concerns>
+  Result<std::size_t> end_each(state::Transaction& transaction, Changes& changes, std::string_view how,
+                               const Concerns& concerns);
   // With `over`, those that are over and not swept yet too: a clock that is set back must not bring them
   // back.
   std::vector<Session> list(const std::string& owner, bool over) const;
@@ -407,21 +411,41 @@ Result<std::size_t> Sessions::revoke_subject(std::string_view tenant, std::strin
   });
 }
 
+// At most ended_at_once_max of them.
+template <typename Concerns>
+Result<std::size_t> Sessions::Memory::end_each(state::Transaction& transaction, Changes& changes,
+                                               std::string_view how, const Concerns& concerns) {
+  std::vector<Session> found;
+  {
+    Lock lock(mutex);
+    index.for_each([&](const StoredSession& stored) {
+      if (found.size() < ended_at_once_max && concerns(stored)) found.push_back(stored.session);
+    });
+  }
+  for (const auto& session : found)
+    VESTIGE_CHECKED(end(transaction, changes, session, Doer::system(), nullptr, how));
+  return found.size();
+}
+
+Result<std::size_t> Sessions::revoke_tenant(std::string_view tenant) {
+  std::size_t all = 0;
+  for (std::size_t ended = ended_at_once_max; ended == ended_at_once_max; all += ended) {
+    VESTIGE_TRY(ended, write([&](state::Transaction& transaction, Changes& changes) {
+                  return memory_->end_each(transaction, changes, "revoke", [&](const StoredSession& stored) {
+                    return stored.session.tenant == tenant;
+                  });
+                }));
+  }
+  return all;
+}
+
 Status Sessions::sweep() {
-  for (bool more = true; more;) {
-    VESTIGE_CHECKED(write([&](state::Transaction& transaction, Changes& changes) -> Status {
-      std::vector<Session> over;
-      {
-        Lock lock(memory_->mutex);
-        memory_->index.for_each([&](const StoredSession& stored) {
-          if (over.size() < swept_at_once_max && memory_->is_over(stored)) over.push_back(stored.session);
-        });
-      }
-      more = over.size() == swept_at_once_max;
-      for (const auto& session : over)
-        VESTIGE_CHECKED(memory_->end(transaction, changes, session, Doer::system(), nullptr, "expire"));
-      return {};
-    }));
+  for (std::size_t ended = ended_at_once_max; ended == ended_at_once_max;) {
+    VESTIGE_TRY(ended, write([&](state::Transaction& transaction, Changes& changes) {
+                  return memory_->end_each(transaction, changes, "expire", [&](const StoredSession& stored) {
+                    return memory_->is_over(stored);
+                  });
+                }));
   }
   std::vector<std::pair<Uuid, UnixMs>> seen;
   {

@@ -98,6 +98,8 @@ class Sessions {
   Result<std::size_t> revoke_all(const Principal& by, const Client& client, const Uuid& account);
   // When a person is erased: by the server itself.
   Result<std::size_t> revoke_subject(std::string_view tenant, std::string_view subject);
+  // When a tenant is suspended: by the server itself, in several transactions where it has many.
+  Result<std::size_t> revoke_tenant(std::string_view tenant);
 
   // To be called about once a minute, on a thread that may wait: ends what expired, writes when the others
   // were seen.

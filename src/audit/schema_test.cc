@@ -271,6 +271,7 @@ TEST(Kinds, EveryShippedSchemaCompiles) {
                                                          "system.policy",
                                                          "system.segment",
                                                          "system.server",
+                                                         "system.tenant",
                                                          "template",
                                                          "ticket"}));
   EXPECT_EQ((*kinds)->find("data.change")->version, 2u);
