@@ -139,6 +139,92 @@ void say_how_it_stands(const TrailService& service, trail::Log& log) {
         "--signer-dir; an old state that is restored could sign a second history");
 }
 
+// The threads of the server, by what may hold them up.
+struct Loops {
+  platform::EventLoop requests{loop_threads};
+  platform::EventLoop queries{query_threads};
+  platform::EventLoop acts{act_threads};
+  platform::EventLoop signing{signing_threads};
+  platform::EventLoop keeping{1};  // of its own, so that no search keeps checkpoints waiting
+
+  void start() {
+    for (auto* loop : {&requests, &queries, &acts, &signing, &keeping}) loop->start();
+  }
+  void stop() {
+    for (auto* loop : {&keeping, &acts, &signing, &queries, &requests}) loop->stop();
+  }
+};
+
+api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& service, StateService& state,
+                        Loops& loops, const std::unique_ptr<http::Server>& server) {
+  return {.loop = loops.requests,
+          .queries = loops.queries,
+          .acts = loops.acts,
+          .signing = loops.signing,
+          .clock = platform::system_clock(),
+          .log = service.log(),
+          .stream = service.audit_stream(),
+          .signer = service.signer(),
+          .ingest = service.ingest(),
+          .reader = service.reader(),
+          .erasures = service.erasures(),
+          .cursors = service.cursors(),
+          .looks = service.looks(),
+          .looks_reader = service.looks_reader(),
+          .digests = service.digests(),
+          .kinds = service.kinds(),
+          .database = state.database(),
+          .fields = state.fields(),
+          .outbox = state.outbox(),
+          .policies = state.policies(),
+          .identity = state.identity(),
+          .forget_in_state = [&state](std::string_view tenant,
+                                      std::string_view subject) { return state.forget(tenant, subject); },
+          .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
+          .public_url = arguments.public_url,
+          .http_figures = [&server] { return server->figures(); },
+          .version = std::string(cli::version)};
+}
+
+void keep_house(TrailService& service, Loops& loops) {
+  loops.keeping.every(housekeeping_period, [&service] {
+    if (auto kept = service.housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
+  });
+  loops.acts.every(housekeeping_period, [&service] {
+    if (auto finished = service.erasures().finish(); !finished)
+      spdlog::error("an erasure is not finished yet: {}", finished.error().message);
+  });
+}
+
+// Until a signal comes.
+Status serve_requests(const cli::ServeArguments& arguments, TrailService& service, StateService& state) {
+  Loops loops;
+  http::Router router;
+  std::unique_ptr<http::Server> server;
+  api::Api api(api_parts(arguments, service, state, loops, server));
+  api.add_routes(router);
+  server = std::make_unique<http::Server>(loops.requests, http_options(arguments), router, api.gate());
+  VESTIGE_CHECKED(server->start());
+  keep_house(service, loops);
+  // Before the first request is answered, so that whoever finds the server ready finds its address as well.
+  const auto url = url_of(arguments, server->port());
+  VESTIGE_CHECKED(write_lock_content(service.data(), url + "\n"));
+  state.start();
+  VESTIGE_CHECKED(
+      offer_first_administrator(state.identity(), arguments.public_url.empty() ? url : arguments.public_url));
+  loops.start();
+  say_how_it_stands(service, service.log());
+  spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
+               service.data().describe(std::string(admin_key_name)));
+
+  platform::wait_for_stop_signal();
+  spdlog::info("stopping: no new requests, running ones are finished");
+  api.close_streams();
+  server->stop();
+  loops.stop();
+  return {};
+}
+
 Status run(const cli::ServeArguments& arguments) {
   auto& clock = platform::system_clock();
   auto& entropy = platform::system_entropy();
@@ -147,84 +233,16 @@ Status run(const cli::ServeArguments& arguments) {
   VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), arguments.sso));
   VESTIGE_CHECKED(check_mapped_roles(arguments, state->policies()));
   VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
-
-  platform::EventLoop loop(loop_threads);
-  platform::EventLoop queries(query_threads);
-  platform::EventLoop acts(act_threads);
-  platform::EventLoop signing(signing_threads);
-  platform::EventLoop keeping(1);  // of its own, so that no search keeps checkpoints waiting
-  http::Router router;
-  std::unique_ptr<http::Server> server;
-  api::Api api(
-      {.loop = loop,
-       .queries = queries,
-       .acts = acts,
-       .signing = signing,
-       .clock = clock,
-       .log = service->log(),
-       .stream = service->audit_stream(),
-       .signer = service->signer(),
-       .ingest = service->ingest(),
-       .reader = service->reader(),
-       .erasures = service->erasures(),
-       .cursors = service->cursors(),
-       .looks = service->looks(),
-       .looks_reader = service->looks_reader(),
-       .digests = service->digests(),
-       .kinds = service->kinds(),
-       .database = state->database(),
-       .fields = state->fields(),
-       .outbox = state->outbox(),
-       .policies = state->policies(),
-       .identity = state->identity(),
-       .forget_in_state = [&state](std::string_view tenant,
-                                   std::string_view subject) { return state->forget(tenant, subject); },
-       .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
-       .public_url = arguments.public_url,
-       .http_figures = [&server] { return server->figures(); },
-       .version = std::string(cli::version)});
-  api.add_routes(router);
-  server = std::make_unique<http::Server>(loop, http_options(arguments), router, api.gate());
-  if (auto started = server->start(); !started) {
-    // Nothing was served, so the trail is closed in order.
-    if (auto stopped = service->stop(); !stopped) spdlog::error("{}", stopped.error().message);
-    return started;
-  }
-  keeping.every(housekeeping_period, [&service] {
-    if (auto kept = service->housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
-  });
-  acts.every(housekeeping_period, [&service] {
-    if (auto finished = service->erasures().finish(); !finished)
-      spdlog::error("an erasure is not finished yet: {}", finished.error().message);
-  });
-  // Before the first request is answered, so that whoever finds the server ready finds its address as well.
-  const auto url = url_of(arguments, server->port());
-  VESTIGE_CHECKED(write_lock_content(service->data(), url + "\n"));
-  state->start();
-  VESTIGE_CHECKED(offer_first_administrator(state->identity(),
-                                            arguments.public_url.empty() ? url : arguments.public_url));
-  loop.start();
-  queries.start();
-  acts.start();
-  signing.start();
-  keeping.start();
-  say_how_it_stands(*service, service->log());
-  spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
-               service->data().describe(std::string(admin_key_name)));
-
-  platform::wait_for_stop_signal();
-  spdlog::info("stopping: no new requests, running ones are finished");
-  api.close_streams();
-  server->stop();
-  keeping.stop();
-  acts.stop();
-  signing.stop();
-  queries.stop();
-  loop.stop();
+  // Whatever kept it from serving, the trail is closed in order.
+  auto served = serve_requests(arguments, *service, *state);
   state->stop();
-  auto stopped = service->stop();
+  const auto stopped = service->stop();
   if (auto cleared = write_lock_content(service->data(), ""); !cleared)
     spdlog::error("{}", cleared.error().message);
+  if (!served) {
+    if (!stopped) spdlog::error("{}", stopped.error().message);
+    return served;
+  }
   if (stopped) spdlog::info("stopped: everything acknowledged is durable");
   return stopped;
 }
