@@ -18,8 +18,9 @@ std::string quoted(std::string_view text) {
 }
 
 std::string acts(const Grant& grant) {
-  std::string out = "yes";
-  if (grant.reason) out = "reason";
+  std::string out = grant.reason ? "reason" : "yes";
+  // Of a proof too, rows say whose.
+  if (grant.rows != Rows::all) out = fmt::format("{}{}", name_of(grant.rows), grant.reason ? " + reason" : "");
   if (!grant.approval.empty()) out += fmt::format(" + {}", grant.approval);
   return out;
 }

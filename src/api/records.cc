@@ -47,8 +47,10 @@ void Api::Impl::get_session_record(const Caller& caller, http::Request request, 
          const auto& type = audit::signed_in_session();
          at = {.query = {}, .target_type = "SESSION", .target_id = id};
          audit::Wanted wanted;
-         wanted.raw("filter", fmt::format(R"({{"or":[{{"field":"targetId","equals":"{0}"}},)"
-                                          R"({{"field":"context.sessionId","equals":"{0}"}}]}})",
+         // What was done in it, and what tells of it; a look at its record is neither.
+         wanted.raw("filter", fmt::format(R"({{"or":[{{"field":"context.sessionId","equals":"{0}"}},)"
+                                          R"({{"and":[{{"field":"kind","prefix":"access."}},)"
+                                          R"({{"field":"targetId","equals":"{0}"}}]}}]}})",
                                           id));
          const auto gathered =
              audit::gather(self->parts_.looks_reader, {visibility, caller}, wanted, type.kinds);

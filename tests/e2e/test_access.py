@@ -11,6 +11,7 @@ import threading
 import harness
 import verifiers
 from api_parts import DESCRIPTION, ask, event
+from people import facts, person
 
 MASK = "•••"
 SOURCES = harness.ROOT / "src" / "access" / "assets"
@@ -352,3 +353,34 @@ def test_a_month_of_looks_is_reviewed_and_signed_off(context):
     assert done.status == 0, done
     shown = context.vestige("access", "review", month, data=server.data)
     assert shown.status == 0 and [each["comment"] for each in shown.json()["signOffs"]][-1] == "read once more", shown
+
+
+def test_the_record_of_a_session_has_all_that_was_done_in_it(context):
+    server = context.server()
+    ids = send(server, call("p-1", 1), call("p-2", 2))
+    officer = person(server, "grace", "compliance_officer")
+    reading = {"X-Vestige-Reason": "complaint T-1", "X-Vestige-Subject": "p-1"}
+    assert officer.ask("GET", f"/api/events/{ids[0]}", headers=reading).status == 200
+    assert officer.ask("POST", "/api/keys", {"name": "x", "scopes": ["read"]}).status == 403
+    assert officer.ask("POST", SEARCH, {"subject": "p-2"}).status == 403
+    other = person(server, "ada", "auditor")
+    assert other.ask("GET", f"/api/events/{ids[1]}").status == 200
+    assert officer.ask("DELETE", "/api/session").status == 204
+    sessions = [fact["targetId"] for fact in facts(server, kind="access.session", action="LOGGED_IN")]
+    answer = ask(server, "GET", f"/api/access/sessions/{sessions[0]}").json()
+    record = answer["record"]
+    accounts = {each["loginName"]: each["id"] for each in ask(server, "GET", "/api/accounts").json()["accounts"]}
+    assert (record["session_id"], record["user_id"]) == (sessions[0], accounts["grace"]), record
+    assert record["login_method"] == "password" and record["ip_address"] == "127.0.0.1" and record["user_agent"] == "a browser", record
+    assert record["login_timestamp"] < record["logout_timestamp"], record
+    done = [(each["action"], each["resource"], each["outcome"], each.get("details")) for each in record["session_activities"]]
+    assert done == [("view", "getEvent", "success", "complaint T-1"), ("view", "searchEvents", "unauthorized", None),
+                    ("logout", "session", "success", None)], done
+    # Whose it is, is personal: without a reason nobody finds what was done in it.
+    assert other.ask("GET", f"/api/access/sessions/{sessions[0]}").status == 403
+    again = person(server, "kim", "compliance_officer")
+    assert again.ask("GET", f"/api/access/sessions/{sessions[0]}").status == 403
+    told = again.ask("GET", f"/api/access/sessions/{sessions[0]}", headers={"X-Vestige-Reason": "an audit"})
+    assert told.status == 200 and told.json()["record"]["session_activities"] == record["session_activities"], told
+    for wrong in ("x", "01930000-0000-7000-8000-000000000001"):
+        assert ask(server, "GET", f"/api/access/sessions/{wrong}").status == 404, wrong
