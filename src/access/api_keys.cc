@@ -56,7 +56,8 @@ store::KeyRow row_of(const ApiKey& about, const Hash& digest) {
           .digest = to_hex(digest),
           .created = about.created,
           .expires = about.expires.value_or(UnixMs{}),
-          .ranges = joined_ranges(about.ranges)};
+          .ranges = joined_ranges(about.ranges),
+          .maker = about.maker ? format_uuid(*about.maker) : std::string()};
 }
 
 bool is_text(std::string_view text) { return text.size() <= limits::key_name_bytes_max && is_utf8(text); }
@@ -69,7 +70,8 @@ Principal ApiKey::principal() const {
           .name = service.empty() ? name : service,
           .tenant = tenant,
           .roles = role ? std::vector<std::string>{*role} : std::vector<std::string>(),
-          .method = Method::api_key};
+          .method = Method::api_key,
+          .maker = maker};
 }
 
 Result<std::unique_ptr<ApiKeys>> ApiKeys::open(state::Database& database, state::Outbox& outbox,
@@ -142,6 +144,10 @@ Status ApiKeys::load() {
       stored.about.ranges.push_back(*std::move(range));
     }
     if (!row.role.empty()) stored.about.role = row.role;
+    if (!row.maker.empty()) {
+      stored.about.maker = parse_uuid(row.maker);
+      if (!stored.about.maker) return damaged();
+    }
     if (row.expires.value != 0) stored.about.expires = row.expires;
     if (row.used.value != 0) stored.about.used = stored.used_written = row.used;
     std::ranges::copy(*digest, stored.digest.begin());
@@ -217,18 +223,20 @@ Status ApiKeys::record(state::Transaction& transaction, std::string_view action,
 
 Status ApiKeys::add(const Created& created, const Principal* by) {
   const auto digest = token_digest(created.key);
+  auto about = created.about;
+  if (by != nullptr) about.maker = by->kind == PrincipalKind::account ? by->id : by->maker;
   Lock writing(writing_);
   {
     Lock lock(mutex_);
     if (keys_.size() >= limits::keys_max) return too_many_keys();
   }
   VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
-    store::insert_key(transaction, row_of(created.about, digest));
-    return record(transaction, "CREATED", created.about, by);
+    store::insert_key(transaction, row_of(about, digest));
+    return record(transaction, "CREATED", about, by);
   }));
   Lock lock(mutex_);
-  by_digest_.emplace(digest, created.about.id);
-  keys_.emplace(created.about.id, Stored{.about = created.about, .digest = digest});
+  by_digest_.emplace(digest, about.id);
+  keys_.emplace(about.id, Stored{.about = about, .digest = digest});
   return {};
 }
 

@@ -40,6 +40,7 @@ struct ApiKey {
   std::optional<UnixMs> expires{};
   std::vector<AddressRange> ranges{};  // from where it may be used; none: from anywhere
   std::optional<UnixMs> used{};        // last
+  std::optional<Uuid> maker{};         // the account that it leads back to, see add()
 
   Principal principal() const;
 };
@@ -77,7 +78,8 @@ class ApiKeys {
   // Makes a key without storing it; add() stores it. invalid, with path, where the wish is none that can be
   // granted.
   Result<Created> make(const Wanted& wanted);
-  // `by` is nothing where the server makes its own first key.
+  // `by` is nothing where the server makes its own first key. The key leads back to the account that makes
+  // it, or that the key which makes it leads back to.
   Status add(const Created& created, const Principal* by);
   // not_found where the caller's tenant has none such.
   Status revoke(const Uuid& id, const Principal& by);

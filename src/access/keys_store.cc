@@ -13,9 +13,9 @@ std::vector<KeyRow> all_keys(state::Transaction& transaction) {
   soci::statement statement =
       (transaction.sql().prepare
            << "SELECT id, tenant, name, service, scopes, role, digest, created, expires, ranges, "
-              "used FROM access_api_keys ORDER BY created, id",
+              "used, maker FROM access_api_keys ORDER BY created, id",
        into(row.id), into(row.tenant), into(row.name), into(row.service), into(row.scopes), into(row.role),
-       into(row.digest), into(created), into(expires), into(row.ranges), into(used));
+       into(row.digest), into(created), into(expires), into(row.ranges), into(used), into(row.maker));
   statement.execute();
   std::vector<KeyRow> rows;
   while (statement.fetch()) {
@@ -27,14 +27,20 @@ std::vector<KeyRow> all_keys(state::Transaction& transaction) {
   return rows;
 }
 
+bool has_key(state::Transaction& transaction, const std::string& id) {
+  int count = 0;
+  transaction.sql() << "SELECT COUNT(*) FROM access_api_keys WHERE id = :id", use(id), into(count);
+  return count != 0;
+}
+
 void insert_key(state::Transaction& transaction, const KeyRow& row) {
   const long long created = row.created.value, expires = row.expires.value, used = row.used.value;
   transaction.sql()
       << "INSERT INTO access_api_keys (id, tenant, name, service, scopes, role, digest, created, "
-         "expires, ranges, used) VALUES (:id, :tenant, :name, :service, :scopes, :role, :digest, "
-         ":created, :expires, :ranges, :used)",
+         "expires, ranges, used, maker) VALUES (:id, :tenant, :name, :service, :scopes, :role, :digest, "
+         ":created, :expires, :ranges, :used, :maker)",
       use(row.id), use(row.tenant), use(row.name), use(row.service), use(row.scopes), use(row.role),
-      use(row.digest), use(created), use(expires), use(row.ranges), use(used);
+      use(row.digest), use(created), use(expires), use(row.ranges), use(used), use(row.maker);
 }
 
 void delete_key(state::Transaction& transaction, const std::string& id) {

@@ -84,4 +84,15 @@ inline constexpr std::size_t approval_rules_max = 64;
 inline constexpr std::size_t policy_text_bytes_max = 512;
 inline constexpr std::uint32_t approval_minutes_max = 60 * 24 * 90;
 
+// Approvals.
+inline constexpr std::size_t approval_request_bytes_max = 64 << 10;  // kept until it is decided and used
+inline constexpr std::size_t approval_reason_bytes_max = 1'024;      // the comment of a decision as well
+inline constexpr std::size_t approval_words_bytes_max = 512;
+inline constexpr std::size_t open_approvals_per_asker_max = 64;
+inline constexpr std::size_t open_approvals_max = 10'000;  // of all tenants
+inline constexpr std::size_t approvals_max = 100'000;      // with those that ended
+inline constexpr std::size_t approvals_list_max = 100;     // in one answer
+inline constexpr std::size_t approvals_expired_at_once = 256;
+inline constexpr milliseconds ended_approvals_kept = std::chrono::hours(24 * 90);
+
 }  // namespace vestige::access::limits

@@ -105,10 +105,55 @@ CREATE TABLE access_tenants (
 );
 )sql";
 
+constexpr std::string_view approvals = R"sql(
+CREATE TABLE access_approvals (
+  id VARCHAR(36) PRIMARY KEY,
+  tenant VARCHAR(255) NOT NULL,
+  number BIGINT NOT NULL,
+  rule VARCHAR(64) NOT NULL,
+  operation VARCHAR(64) NOT NULL,
+  role VARCHAR(64) NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  asker_kind VARCHAR(8) NOT NULL,
+  asker_id VARCHAR(36) NOT NULL,
+  asker_name TEXT NOT NULL,
+  asker_person VARCHAR(36) NOT NULL,
+  state VARCHAR(9) NOT NULL,
+  asked BIGINT NOT NULL,
+  expires BIGINT NOT NULL,
+  ended BIGINT NOT NULL,
+  subject_index VARCHAR(64) NOT NULL,
+  sealed_subject TEXT NOT NULL,
+  sealed_request TEXT NOT NULL,
+  sealed_words TEXT NOT NULL,
+  sealed_reason TEXT NOT NULL,
+  sealed_comment TEXT NOT NULL,
+  decider_kind VARCHAR(8) NOT NULL,
+  decider_id VARCHAR(36) NOT NULL,
+  decider_name TEXT NOT NULL,
+  decider_role VARCHAR(64) NOT NULL,
+  decided BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX access_approvals_by_number ON access_approvals (tenant, number);
+CREATE INDEX access_approvals_by_asker ON access_approvals (tenant, asker_kind, asker_id, number);
+CREATE UNIQUE INDEX access_approvals_open_by_request ON access_approvals (tenant, digest) WHERE ended = 0;
+CREATE INDEX access_approvals_by_end ON access_approvals (ended, expires);
+CREATE INDEX access_approvals_by_subject ON access_approvals (tenant, subject_index) WHERE subject_index <> '';
+)sql";
+
+// Of keys that were made before, nobody is known.
+constexpr std::string_view makers_of_keys = R"sql(
+ALTER TABLE access_api_keys ADD COLUMN maker VARCHAR(36) NOT NULL DEFAULT '';
+)sql";
+
 constexpr state::Migration all[] = {
-    {.module = "access", .number = 1, .sql = accounts}, {.module = "access", .number = 2, .sql = sessions},
-    {.module = "access", .number = 3, .sql = keys},     {.module = "access", .number = 4, .sql = policies},
+    {.module = "access", .number = 1, .sql = accounts},
+    {.module = "access", .number = 2, .sql = sessions},
+    {.module = "access", .number = 3, .sql = keys},
+    {.module = "access", .number = 4, .sql = policies},
     {.module = "access", .number = 5, .sql = tenants},
+    {.module = "access", .number = 6, .sql = approvals},
+    {.module = "access", .number = 7, .sql = makers_of_keys},
 };
 
 }  // namespace

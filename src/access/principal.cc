@@ -28,4 +28,8 @@ std::string actor_id(const Principal& principal) {
   return customer && principal.subject ? *principal.subject : format_uuid(principal.id);
 }
 
+Uuid person_of(const Principal& principal) {
+  return principal.kind == PrincipalKind::service ? principal.maker.value_or(principal.id) : principal.id;
+}
+
 }  // namespace vestige::access

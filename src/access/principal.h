@@ -29,10 +29,15 @@ struct Principal {
   std::optional<std::string> subject{};  // customer: whose data is their own
   Method method = Method::api_key;
   std::optional<Uuid> session{};  // where there is one
+  std::optional<Uuid> maker{};    // of a key: the account that it leads back to, where there is one
 };
 
 // How the record names them: sourceType and sourceId of what they did. A customer is whose data it is.
 std::string_view actor_type(const Principal& principal);
 std::string actor_id(const Principal& principal);
+
+// Who this is when two people are needed: the account, also behind a key; a key that leads back to none is
+// somebody of its own.
+Uuid person_of(const Principal& principal);
 
 }  // namespace vestige::access

@@ -251,7 +251,8 @@ TEST(Schema, CutAndGarbledTextsAreRefusedInOrder) {
 TEST(Kinds, EveryShippedSchemaCompiles) {
   const auto kinds = KindRegistry::with_shipped_kinds();
   ASSERT_TRUE(kinds) << kinds.error().message;
-  EXPECT_EQ((*kinds)->names(), (std::vector<std::string>{"access.review",
+  EXPECT_EQ((*kinds)->names(), (std::vector<std::string>{"access.approval",
+                                                         "access.review",
                                                          "access.security",
                                                          "access.session",
                                                          "communication.call",

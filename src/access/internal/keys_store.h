@@ -14,10 +14,12 @@ struct KeyRow {
   UnixMs created{};
   UnixMs expires{};  // 0: never
   std::string ranges{};
-  UnixMs used{};  // 0: never
+  UnixMs used{};        // 0: never
+  std::string maker{};  // empty: nobody is known
 };
 
 std::vector<KeyRow> all_keys(state::Transaction& transaction);
+bool has_key(state::Transaction& transaction, const std::string& id);
 void insert_key(state::Transaction& transaction, const KeyRow& row);
 void delete_key(state::Transaction& transaction, const std::string& id);
 void set_used(state::Transaction& transaction, const std::string& id, UnixMs used);

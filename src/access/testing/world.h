@@ -10,6 +10,7 @@
 
 #include "access/accounts.h"
 #include "access/api_keys.h"
+#include "access/approvals.h"
 #include "access/customer_links.h"
 #include "access/migrations.h"
 #include "access/policies.h"
@@ -154,6 +155,7 @@ class World {
   std::unique_ptr<Accounts> accounts;
   std::unique_ptr<CustomerLinks> links;
   std::unique_ptr<ApiKeys> keys;
+  std::unique_ptr<Approvals> approvals;
   std::vector<std::string> secrets;
   std::string said;
 
@@ -176,8 +178,10 @@ class World {
     auto made = ApiKeys::open(*database, *outbox, clock(), entropy, *files, {.is_role = is_role});
     ASSERT_TRUE(made) << made.error().message;
     keys = *std::move(made);
+    approvals = std::make_unique<Approvals>(*database, *outbox, *fields, clock(), entropy);
   }
   void stop() {
+    approvals.reset();
     keys.reset();
     links.reset();
     accounts.reset();
