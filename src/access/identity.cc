@@ -3,7 +3,9 @@
 namespace vestige::access {
 
 Identity::Identity(const IdentityParts& parts)
-    : hasher_(parts.entropy), failures_(parts.database, parts.outbox, parts.clock) {}
+    : hasher_(parts.entropy),
+      failures_(parts.database, parts.outbox, parts.clock),
+      approvals_(parts.database, parts.outbox, parts.fields, parts.clock, parts.entropy) {}
 
 Identity::~Identity() = default;
 
@@ -37,8 +39,8 @@ Status Identity::open_parts(IdentityParts parts) {
 
 Status Identity::sweep() {
   Status first;
-  for (auto swept :
-       {keys_->sweep(), sessions_->sweep(), accounts_->sweep(), customer_links_->sweep(), failures_.sweep()})
+  for (auto swept : {keys_->sweep(), sessions_->sweep(), accounts_->sweep(), customer_links_->sweep(),
+                     failures_.sweep(), approvals_.sweep()})
     if (first && !swept) first = std::move(swept);
   return first;
 }

@@ -1,5 +1,5 @@
 // Everything that says who calls, put together: API keys, accounts, sessions, customers' links, single
-// sign-on. One of it a server.
+// sign-on; and what they need a second person for. One of it a server.
 //
 // Owner: app. Thread-safe, as its parts are.
 #pragma once
@@ -9,6 +9,7 @@
 
 #include "access/accounts.h"
 #include "access/api_keys.h"
+#include "access/approvals.h"
 #include "access/customer_links.h"
 #include "access/failures.h"
 #include "access/oidc/login.h"
@@ -48,6 +49,7 @@ class Identity {
   CustomerLinks& customer_links() { return *customer_links_; }
   oidc::Logins& sign_on() { return *sign_on_; }
   Failures& failures() { return failures_; }
+  Approvals& approvals() { return approvals_; }
 
   // To be called about once a minute, on a thread that may wait: what expired goes, what was counted is
   // written. All of it is tried; gives the first error.
@@ -59,6 +61,7 @@ class Identity {
 
   PasswordHasher hasher_;
   Failures failures_;
+  Approvals approvals_;
   std::unique_ptr<ApiKeys> keys_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<Accounts> accounts_;

@@ -25,22 +25,26 @@ std::string acts(const Grant& grant) {
   return out;
 }
 
-std::string clear_cell(const Grant& grant) {
+std::string clear_cell(const Policy& policy, const Operation& operation, const Grant& grant) {
   std::string out(name_of(grant.rows));
   if (!grant.kinds.empty()) out += fmt::format(" of {}", fmt::join(grant.kinds, ", "));
   if (grant.reason || grant.rows == Rows::person) out += " + reason";
   if (!grant.approval.empty()) out += fmt::format(" + {}", grant.approval);
+  if (operation.look == Look::export_ &&
+      policy.waits_for_bulk(grant, grant.approval, policy.export_entries() + 1))
+    out += fmt::format(" + {} over {}", bulk_export_rule, policy.export_entries());
   return out;
 }
 
 }  // namespace
 
-std::string matrix_cell(const Policy&, const Role& role, const Operation& operation, ValueClass value_class) {
+std::string matrix_cell(const Policy& policy, const Role& role, const Operation& operation,
+                        ValueClass value_class) {
   const auto found = role.grants.find(operation.name);
   if (found == role.grants.end()) return std::string(denied);
   const auto& grant = found->second;
   if (!operation.reads_events()) return acts(grant);
-  if (value_class == ValueClass::clear) return clear_cell(grant);
+  if (value_class == ValueClass::clear) return clear_cell(policy, operation, grant);
   if (!operation.reads_class(value_class) || grant.rows == Rows::counted) return std::string(denied);
   return std::string(name_of(value_class == ValueClass::personal ? grant.personal : grant.sensitive));
 }

@@ -179,7 +179,7 @@ class Policy::Reading {
 
   Status read_grant(const json::Value& value, const std::string& path, Role& role) {
     VESTIGE_CHECKED(only_members(
-        value, {"operations", "rows", "kinds", "personal", "sensitive", "reason", "approval"}, path));
+        value, {"operations", "rows", "kinds", "personal", "sensitive", "reason", "approval", "bulk"}, path));
     Grant grant;
     if (const auto rows = value.find("rows"); rows.exists()) {
       VESTIGE_TRY(grant.rows, read_word(rows_names, rows, below(path, "rows")));
@@ -194,6 +194,7 @@ class Policy::Reading {
       VESTIGE_TRY(grant.kinds, read_names(value, "kinds", path));
     }
     VESTIGE_TRY(grant.reason, read_flag(value, "reason", path));
+    VESTIGE_TRY(grant.bulk, read_flag(value, "bulk", path));
     if (grant.sensitive > grant.personal)
       return refuse(below(path, "sensitive"), "shows more of sensitive values than of personal ones");
     if (const auto rule = value.find("approval"); rule.exists()) {
@@ -289,12 +290,17 @@ Decision refused(std::string why) {
   return decision;
 }
 
-bool is_shown(Shown shown, const Claim& claim) {
+// The rule by which a grant's requests are approved: its own, where it needs one anyway.
+std::string_view rule_of(const Grant& grant) {
+  return grant.approval.empty() ? reveal_rule : std::string_view(grant.approval);
+}
+
+bool is_shown(Shown shown, const Claim& claim, const Grant& grant) {
   switch (shown) {
     case Shown::masked:
       return false;
     case Shown::approval:
-      return claim.approved;
+      return claim.approved_by == rule_of(grant);
     case Shown::reason:
       return claim.has_reason;
     case Shown::always:
@@ -331,19 +337,28 @@ Decision Policy::decide(const Claim& claim) const {
   Decision decision;
   decision.role = role->name;
   decision.grant = grant;
-  const bool values_wait = claim.wants_approved_values &&
-                           (grant.personal == Shown::approval || grant.sensitive == Shown::approval);
-  if (!claim.approved && (!grant.approval.empty() || values_wait)) {
+  const bool values_wait = claim.wants_approved_values && !values_rule(grant).empty();
+  if (claim.approved_by != rule_of(grant) && (!grant.approval.empty() || values_wait)) {
     decision.kind = Decision::Kind::needs_approval;
-    decision.rule = grant.approval.empty() ? std::string(reveal_rule) : grant.approval;
-    decision.why = fmt::format("your role may do this with an approval ({}), which cannot be asked for yet",
-                               find_rule(decision.rule)->about);
+    decision.rule = rule_of(grant);
+    decision.why = fmt::format("this waits for an approval ({})", find_rule(decision.rule)->about);
     return decision;
   }
   decision.kind = Decision::Kind::granted;
-  decision.personal = is_shown(grant.personal, claim);
-  decision.sensitive = decision.personal && is_shown(grant.sensitive, claim);
+  decision.personal = is_shown(grant.personal, claim, grant);
+  decision.sensitive = decision.personal && is_shown(grant.sensitive, claim, grant);
   return decision;
+}
+
+bool Policy::waits_for_bulk(const Grant& grant, std::string_view approved_by, std::uint64_t entries) const {
+  const bool approved =
+      approved_by == bulk_export_rule || (!grant.approval.empty() && approved_by == grant.approval);
+  return entries > export_entries_ && !grant.bulk && !approved;
+}
+
+std::string_view values_rule(const Grant& grant) {
+  const bool some = grant.personal == Shown::approval || grant.sensitive == Shown::approval;
+  return some ? rule_of(grant) : std::string_view();
 }
 
 bool has_kind(const std::vector<std::string>& kinds, std::string_view kind) {

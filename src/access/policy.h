@@ -29,6 +29,7 @@ struct Grant {
   Shown sensitive = Shown::masked;
   bool reason = false;
   std::string approval;  // a rule; empty: none
+  bool bulk = false;     // exports of any size, without the rule bulk_export
 };
 
 struct Role {
@@ -59,7 +60,7 @@ struct Claim {
   std::vector<std::string> roles;      // of the caller
   std::string_view wanted_role;        // X-Vestige-Role; empty: none
   bool has_reason = false;             // X-Vestige-Reason
-  bool approved = false;               // by an approval that is good for this very request
+  std::string_view approved_by{};      // rule of an approval that is good for this very request; empty: none
   bool is_customer = false;            // the caller is a person whose data this is
   bool names_person = false;           // the request is about one person
   bool wants_approved_values = false;  // it asks for values that only an approval shows
@@ -91,6 +92,8 @@ class Policy {
   const std::vector<ApprovalRule>& rules() const { return rules_; }
   std::uint64_t small_count() const { return small_count_; }
   std::uint64_t export_entries() const { return export_entries_; }
+  // Whether an export of so many entries waits for the rule bulk_export.
+  bool waits_for_bulk(const Grant& grant, std::string_view approved_by, std::uint64_t entries) const;
   const std::string& text() const { return text_; }  // canonical
 
  private:
@@ -104,6 +107,9 @@ class Policy {
   std::string text_;
 };
 
+// The rule by which a grant shows values that it shows to nobody without an approval; empty where it has none
+// such.
+std::string_view values_rule(const Grant& grant);
 // Whether a grant's kinds have this one.
 bool has_kind(const std::vector<std::string>& kinds, std::string_view kind);
 

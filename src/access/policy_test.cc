@@ -45,7 +45,8 @@ Claim random_claim(Choices& choices, const Policy& policy) {
     claim.roles.push_back(choices.below(8) == 0 ? "nobody" : choices.one_of(policy.roles()).name);
   if (choices.below(4) == 0) claim.wanted_role = choices.one_of(policy.roles()).name;
   claim.has_reason = choices.coin();
-  claim.approved = choices.coin();
+  constexpr std::string_view rules[] = {"", "", "bulk_export", "reveal", "erasure"};
+  claim.approved_by = rules[choices.below(5)];
   claim.names_person = choices.coin();
   claim.is_customer = choices.coin();
   claim.wants_approved_values = choices.coin();
@@ -80,16 +81,17 @@ TEST(Policy, ADecisionNeverGoesBeyondTheGrantOfOneRole) {
     if (grant->second.rows == Rows::own) EXPECT_TRUE(claim.is_customer);
     if (decision.kind == Kind::needs_approval) {
       ++waiting;
-      EXPECT_FALSE(claim.approved);
+      EXPECT_NE(claim.approved_by, decision.rule);
       EXPECT_NE(policy->find_rule(decision.rule), nullptr);
       EXPECT_FALSE(decision.personal || decision.sensitive);
       continue;
     }
     ++granted;
-    if (!grant->second.approval.empty()) EXPECT_TRUE(claim.approved);
+    if (!grant->second.approval.empty()) EXPECT_EQ(claim.approved_by, grant->second.approval);
+    const auto& rule = grant->second.approval.empty() ? std::string(reveal_rule) : grant->second.approval;
     const auto may_show = [&](Shown shown) {
       return shown == Shown::always || (shown == Shown::reason && claim.has_reason) ||
-             (shown == Shown::approval && claim.approved);
+             (shown == Shown::approval && claim.approved_by == rule);
     };
     EXPECT_EQ(decision.personal, may_show(grant->second.personal));
     EXPECT_EQ(decision.sensitive, decision.personal && may_show(grant->second.sensitive));
@@ -104,11 +106,28 @@ TEST(Policy, ADecisionNeverGoesBeyondTheGrantOfOneRole) {
 TEST(Policy, WhoeverHasNoRoleMayDoNothing) {
   for (const auto& operation : operations()) {
     auto claim = claim_of(operation.name, {});
-    claim.has_reason = claim.approved = claim.names_person = true;
+    claim.has_reason = claim.names_person = true;
+    claim.approved_by = reveal_rule;
     EXPECT_EQ(Policy::shipped()->decide(claim).kind, Kind::refused) << operation.name;
     claim.roles = {"nobody", "Compliance_officer", ""};
     EXPECT_EQ(Policy::shipped()->decide(claim).kind, Kind::refused) << operation.name;
   }
+}
+
+TEST(Policy, AnExportThatIsLargeWaitsForItsOwnRule) {
+  const auto policy = Policy::shipped();
+  const auto limit = policy->export_entries();
+  Grant grant;
+  EXPECT_FALSE(policy->waits_for_bulk(grant, "", limit));
+  EXPECT_TRUE(policy->waits_for_bulk(grant, "", limit + 1));
+  EXPECT_TRUE(policy->waits_for_bulk(grant, "reveal", limit + 1));
+  EXPECT_FALSE(policy->waits_for_bulk(grant, "bulk_export", limit + 1));
+  // Who decides about each such request sees how large it is.
+  grant.approval = "regulatory";
+  EXPECT_FALSE(policy->waits_for_bulk(grant, "regulatory", limit + 1));
+  grant = {};
+  grant.bulk = true;
+  EXPECT_FALSE(policy->waits_for_bulk(grant, "", limit + 1));
 }
 
 TEST(Policy, ARoleThatOneDoesNotHaveCannotBeActedIn) {
@@ -214,6 +233,7 @@ TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
        "/roles/management/grants/1/operations/1"},
       {R"({"operations":["searchEvents"],"rows":"counted"})", R"({"operations":[],"rows":"counted"})",
        "/roles/management/grants/1/operations"},
+      {R"("bulk":true)", R"("bulk":1)", "/roles/service/grants/6/bulk"},
       {R"("deciders":["management"])", R"("deciders":["managers"])", "/approvals/bulk_export/deciders/0"},
       {R"("deciders":["management"])", R"("deciders":["management","management"])",
        "/approvals/bulk_export/deciders/1"},
@@ -278,7 +298,11 @@ TEST(Matrix, EveryCellSaysWhatADecisionDoes) {
     for (std::size_t j = 0; j < rows.at(i).find("cells").size(); ++j, ++cells) {
       const auto cell = rows.at(i).find("cells").at(j);
       auto claim = claim_of(rows.at(i).find("operation").string(), {std::string(cell.find("role").string())});
-      claim.has_reason = claim.approved = claim.names_person = claim.is_customer = true;
+      claim.has_reason = claim.names_person = claim.is_customer = true;
+      const auto& grants = policy->find_role(claim.roles[0])->grants;
+      const auto grant = grants.find(claim.operation);
+      claim.approved_by =
+          grant == grants.end() || grant->second.approval.empty() ? reveal_rule : grant->second.approval;
       const auto decision = policy->decide(claim);
       const auto value = cell.find("value").string();
       const auto value_class = cell.find("class").string();

@@ -166,6 +166,11 @@ void Api::Impl::Routes::add_trail() {
   closed(described("listCursors"), &Impl::get_cursors);
   closed(described("readCursor"), &Impl::get_cursor);
   closed(described("saveCursor"), &Impl::put_cursor);
+  closed(described("askApproval"), &Impl::post_approvals);
+  closed(described("listApprovals"), &Impl::get_approvals);
+  closed(described("getApproval"), &Impl::get_approval);
+  closed(described("decideApproval"), &Impl::post_decision);
+  closed(described("withdrawApproval"), &Impl::delete_approval);
   closed(described("createKey"), &Impl::post_keys);
   closed(described("listKeys"), &Impl::get_keys);
   closed(described("revokeKey"), &Impl::delete_key);

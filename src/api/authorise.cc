@@ -6,6 +6,7 @@
 namespace vestige::api {
 namespace {
 
+constexpr std::string_view approval_header = "x-vestige-approval";
 constexpr std::string_view bearer_prefix = "Bearer ";
 constexpr std::size_t header_text_bytes_max = audit::look_reason_bytes_max;
 constexpr std::size_t searched_body_bytes_max = 64 << 10;
@@ -45,14 +46,21 @@ Result<std::string> text_header(const http::Request& request, std::string_view n
   return std::string(*text);
 }
 
+// Acts about one person, whom the body names.
+bool is_act_about_person(const access::Operation& operation) {
+  constexpr std::string_view acts[] = {"erasePerson", "reauthorisePerson", "createCustomerLink"};
+  return std::ranges::find(acts, operation.name) != std::end(acts);
+}
+
 // Whom a request is about, where it names one person: by the header, by its path, or as the one subject of a
-// search.
+// search or an act.
 Result<std::optional<std::string>> person_of(const http::Request& request,
                                              const access::Operation& operation) {
   VESTIGE_TRY(auto named, text_header(request, "x-vestige-subject"));
-  if (!named.empty()) return named;
+  const bool acts = is_act_about_person(operation);
+  if (!named.empty() && !acts) return named;
   if (operation.name == "getSubjectTimeline") return request.captures.at("id");
-  if (operation.look != access::Look::search || request.body.empty() ||
+  if ((operation.look != access::Look::search && !acts) || request.body.empty() ||
       request.body.size() > searched_body_bytes_max)
     return std::optional<std::string>{};
   json::Parser parser;
@@ -64,7 +72,8 @@ Result<std::optional<std::string>> person_of(const http::Request& request,
   return std::string(subject.string());
 }
 
-// What only looks need to know of a request; the many that record events are spared it.
+// What only looks and acts about a person need to know of a request; the many that record events are spared
+// it.
 Status tell_of_look(const http::Request& request, Caller& caller) {
   VESTIGE_TRY(caller.person, person_of(request, *caller.operation));
   const auto access = request.header("x-vestige-access").value_or("view");
@@ -135,7 +144,7 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
   auto reason = text_header(request, "x-vestige-reason");
   if (!reason) return std::unexpected(http::problem(reason.error()));
   caller.reason = *std::move(reason);
-  if (operation.look != access::Look::none)
+  if (operation.look != access::Look::none || is_act_about_person(operation))
     if (auto told = tell_of_look(request, caller); !told) return std::unexpected(http::problem(told.error()));
   if (known->restricted &&
       std::ranges::find(restricted_operations, operation.name) == std::end(restricted_operations)) {
@@ -154,15 +163,22 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
                                       access::name_of(*operation.scope));
     return caller;
   }
+  decide(caller, request);
+  return caller;
+}
+
+void Api::Impl::decide(Caller& caller, const http::Request& request) {
+  const auto& principal = caller.principal;
   access::Claim claim;
-  claim.operation = operation.name;
+  claim.operation = caller.operation->name;
   claim.roles = principal.roles;
   claim.is_customer = principal.kind == access::PrincipalKind::customer && principal.subject;
   claim.wanted_role = request.header("x-vestige-role").value_or("");
-  claim.has_reason = !caller.reason.empty();
+  // An approval that is still to be looked at brings the reason that it was asked for with.
+  claim.has_reason = !caller.reason.empty() || (caller.approval.empty() && request.header(approval_header));
+  claim.approved_by = caller.approved_by;
   claim.names_person = caller.person.has_value();
   caller.decision = caller.policy->decide(claim);
-  return caller;
 }
 
 http::Handler Api::Impl::needs(std::string_view operation_name,
@@ -173,12 +189,44 @@ http::Handler Api::Impl::needs(std::string_view operation_name,
     // Again, although the gate looked: a key may be revoked while a body is read.
     auto caller = self->admit(request, *operation);
     if (!caller) return responder.respond(std::move(caller).error());
-    if (caller->decision.kind != access::Decision::Kind::granted) {
-      auto refusal = http::problem(403, caller->decision.why);
-      return self->answer_look(*caller, {}, {}, std::move(refusal), std::move(responder));
-    }
-    (*self.*handler)(*caller, std::move(request), std::move(responder));
+    const bool approved = request.header(approval_header).has_value();
+    if (!approved || caller->decision.kind == access::Decision::Kind::refused)
+      return self->go_on(*caller, handler, std::move(request), std::move(responder));
+    self->go_on_approved(*std::move(caller), handler, std::move(request), std::move(responder));
   };
+}
+
+// With the approval that the request brings, which is used up before anything else is done.
+void Api::Impl::go_on_approved(Caller caller, Act handler, http::Request request, http::Responder responder) {
+  const auto id = parse_uuid(request.header(approval_header).value_or(""));
+  if (!id)
+    return responder.respond(
+        http::problem(400, "the header X-Vestige-Approval must be the id of an approval"));
+  auto shared =
+      std::make_shared<std::pair<http::Request, http::Responder>>(std::move(request), std::move(responder));
+  parts_.signing.post(
+      [self = shared_from_this(), caller = std::move(caller), shared, id = *id, handler]() mutable {
+        auto& [given, answer] = *shared;
+        if (auto used = self->use_approval(caller, given, id); !used)
+          return self->answer_look(caller, {}, {}, http::problem(used.error()), std::move(answer));
+        self->go_on(caller, handler, std::move(given), std::move(answer));
+      });
+}
+
+void Api::Impl::go_on(const Caller& caller, Act handler, http::Request request, http::Responder responder) {
+  switch (caller.decision.kind) {
+    case access::Decision::Kind::granted:
+      return (this->*handler)(caller, std::move(request), std::move(responder));
+    case access::Decision::Kind::refused:
+      return answer_look(caller, {}, {}, http::problem(403, caller.decision.why), std::move(responder));
+    case access::Decision::Kind::needs_approval:
+      break;
+  }
+  auto shared = std::make_shared<http::Responder>(std::move(responder));
+  parts_.signing.post([self = shared_from_this(), caller, asked = exact(caller, request), shared]() mutable {
+    auto response = self->ask_approval(caller, std::move(asked), caller.decision.rule, "");
+    self->answer_look(caller, {}, {}, std::move(response), std::move(*shared));
+  });
 }
 
 // ---------------------------------------------------------------------------------------- visibility

@@ -168,13 +168,19 @@ void Api::Impl::post_disclose(const Caller& caller, http::Request request, http:
         http::problem(415, fmt::format("fields come as application/json, not as {}", type)));
   auto paths = parse_fields(request.body);
   if (!paths) return responder.respond(http::problem(paths.error()));
-  look_at_event(
-      caller, request, std::move(responder),
-      [self = shared_from_this(), paths = *std::move(paths)](const Uuid& id, audit::Visibility visibility) {
-        visibility.masks = false;
-        auto disclosure = audit::disclose(self->parts_.reader, id, paths, visibility);
-        return disclosure ? json_response(200, *std::move(disclosure)) : http::problem(disclosure.error());
-      });
+  look_at_event(caller, request, std::move(responder),
+                [self = shared_from_this(), caller, asked = exact(caller, request),
+                 paths = *std::move(paths)](const Uuid& id, audit::Visibility visibility) mutable {
+                  visibility.masks = false;
+                  auto disclosure = audit::disclose(self->parts_.reader, id, paths, visibility);
+                  if (disclosure) return json_response(200, *std::move(disclosure));
+                  // What is closed to the caller opens with a second person's yes, where the grant says so.
+                  const auto rule = access::values_rule(caller.decision.grant);
+                  const bool waits = disclosure.error().kind == ErrorKind::denied && !rule.empty() &&
+                                     caller.approved_by != rule;
+                  if (!waits) return http::problem(disclosure.error());
+                  return self->ask_approval(caller, std::move(asked), rule, "");
+                });
 }
 
 }  // namespace vestige::api

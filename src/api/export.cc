@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "api/internal/impl.h"
 #include "base/uuid.h"
 
@@ -72,12 +74,14 @@ void Api::Impl::post_export(const Caller& caller, http::Request request, http::R
   if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
     return responder.respond(
         http::problem(415, fmt::format("a search comes as application/json, not as {}", type)));
-  auto body = request.body.empty() ? std::string("{}") : std::move(request.body);
+  auto body = request.body.empty() ? std::string("{}") : request.body;
   export_search(caller, request, std::move(body), std::move(responder));
 }
 
 void Api::Impl::export_search(const Caller& caller, const http::Request& request, std::string body,
                               http::Responder responder) {
+  // As it came: an approval is for that.
+  auto exact_request = exact(caller, request);
   const auto csv = wants_csv(request);
   if (!csv) return responder.respond(http::problem(csv.error()));
   auto search = parse_search(body);
@@ -99,17 +103,38 @@ void Api::Impl::export_search(const Caller& caller, const http::Request& request
     ++exports_elsewhere_;
   }
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.queries.post([self = shared_from_this(), caller, order = std::move(order),
-                       search = *std::move(search), shared]() mutable {
-    self->begin_export(caller, std::move(order), std::move(search), std::move(*shared));
+  parts_.queries.post([self = shared_from_this(), caller, exact_request = std::move(exact_request),
+                       order = std::move(order), search = *std::move(search), shared]() mutable {
+    self->begin_export(caller, std::move(exact_request), std::move(order), std::move(search),
+                       std::move(*shared));
   });
+}
+
+// Whether an export is of so many entries that it waits for somebody's yes. Counts no further than that.
+Result<bool> Api::Impl::is_large(const Caller& caller, const audit::Search& search) {
+  const auto& grant = caller.decision.grant;
+  const auto waits = [&](std::uint64_t entries) {
+    return caller.policy->waits_for_bulk(grant, caller.approved_by, entries);
+  };
+  if (!waits(std::numeric_limits<std::uint64_t>::max())) return false;
+  std::uint64_t entries = 0;
+  auto visibility = visibility_of(caller);
+  visibility.masks = false;
+  VESTIGE_CHECKED(parts_.reader.visit(0, parts_.reader.size(), search, visibility,
+                                      [&](const audit::MatchedEntry&) -> Result<bool> {
+                                        ++entries;
+                                        return !waits(entries);
+                                      }));
+  return waits(entries);
 }
 
 // Every export passes here, with who asks for what: that it begins goes on record before anything of it is
 // sent, and what it gave out when it ends.
-void Api::Impl::begin_export(const Caller& caller, audit::ExportOrder order,
-                             std::shared_ptr<const ParsedSearch> search, http::Responder responder) {
+void Api::Impl::begin_export(const Caller& caller, access::ExactRequest exact_request,
+                             audit::ExportOrder order, std::shared_ptr<const ParsedSearch> search,
+                             http::Responder responder) {
   const bool csv = order.csv;
+  const auto asked_for = order.search;
   const LookedAt at{.query = parts_.digests.recorded(order.search), .target_type = {}, .target_id = {}};
   auto visibility = visibility_of(caller);
   visibility.masks = false;
@@ -118,6 +143,14 @@ void Api::Impl::begin_export(const Caller& caller, audit::ExportOrder order,
   if (!begun) {
     leave_export();
     return answer_look(caller, at, {}, refusal(caller, begun.error()), std::move(responder));
+  }
+  const auto large = is_large(caller, asked_for);
+  if (!large || *large) {
+    leave_export();
+    auto response = large ? ask_approval(caller, std::move(exact_request), access::bulk_export_rule,
+                                         fmt::format("more than {} entries", caller.policy->export_entries()))
+                          : http::problem(large.error());
+    return answer_look(caller, at, {}, std::move(response), std::move(responder));
   }
   auto look = look_of(caller, at, {}, 200);
   look.action = "EXPORT_BEGUN";

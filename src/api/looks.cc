@@ -31,6 +31,7 @@ Words words_of(access::Look look) {
 }
 
 std::string_view outcome_of(unsigned status) {
+  if (status == 202) return "unauthorized";  // without the yes that it waits for
   if (status < 400) return "success";
   return status == 401 || status == 403 ? "unauthorized" : "failure";
 }
@@ -54,6 +55,7 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
                    .target_id = at.target_id,
                    .query = at.query,
                    .reason = caller.reason,
+                   .approval = caller.approval,
                    .personal = caller.decision.personal,
                    .sensitive = caller.decision.sensitive,
                    .outcome = std::string(outcome_of(status)),

@@ -111,6 +111,7 @@ Status StateService::forget(std::string_view tenant, std::string_view subject) {
   };
   if (auto ended = identity_->sessions().revoke_subject(tenant, subject); !ended)
     return std::unexpected(std::move(ended).error());
+  VESTIGE_CHECKED(identity_->approvals().forget_subject(tenant, subject));
   VESTIGE_CHECKED(outbox_->wait_for_all(relay_wait));
   // What the trail refused before; and what was added just now, which must not be lost.
   VESTIGE_TRY(const auto evicted, outbox_->evict(concerns));

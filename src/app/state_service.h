@@ -35,7 +35,8 @@ class StateService {
   void start();
   void stop();
 
-  // After a person was erased: ends their sessions, sees what waits about them into the trail, which keeps
+  // After a person was erased: ends their sessions and what was asked about them,
+  // sees what waits about them into the trail, which keeps
   // nothing personal of it any more, and leaves no copy in the database's files. Right to call again. Not on
   // the relay's thread. unavailable where the trail takes too long.
   Status forget(std::string_view tenant, std::string_view subject);

@@ -68,6 +68,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_access(app, invocation);
   declare_account(app, invocation);
   declare_customer_link(app, invocation);
+  declare_approval(app, invocation);
   declare_subject(app, invocation);
   declare_bench(app, invocation);
 }
@@ -120,6 +121,11 @@ void add_reason_option(CLI::App& command, ConnectionArguments& arguments) {
                   "why you look: it goes on record, and shows personal values where your key's role shows "
                   "them for a reason (VESTIGE_REASON)")
       ->type_name("TEXT");
+  arguments.takes_approval = true;
+  command
+      .add_option("--approval", arguments.approval,
+                  "the approval that was given for this very command; it is used up by it (VESTIGE_APPROVAL)")
+      ->type_name("ID");
 }
 
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need) {

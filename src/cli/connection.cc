@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/uuid.h"
 #include "cli/cli.h"
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t line_file_bytes_max = 4'096;
 constexpr std::size_t raw_answer_shown_max = 300;
+constexpr unsigned waiting_status = 202;
 // Events may nest to depth 64, and stand inside the answer.
 constexpr json::Limits answer_limits{.depth_max = 128, .bytes_max = std::uint64_t{256} << 20};
 
@@ -56,8 +58,10 @@ bool is_header_text(std::string_view text) {
 }
 
 http::Fields headers_of(const Target& target) {
-  if (target.reason.empty()) return {};
-  return {{"X-Vestige-Reason", target.reason}};
+  http::Fields headers;
+  if (!target.reason.empty()) headers.emplace_back("X-Vestige-Reason", target.reason);
+  if (!target.approval.empty()) headers.emplace_back("X-Vestige-Approval", target.approval);
+  return headers;
 }
 
 Result<Setting> url_of_directory(const Setting& data) {
@@ -111,6 +115,14 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
                   fmt::format("{} must be UTF-8 in one line, without control characters.", reason->source));
     target.reason = reason->value;
   }
+  const auto approval = given(arguments.approval, "--approval", "VESTIGE_APPROVAL", surroundings);
+  if (approval && arguments.takes_approval) {
+    if (!parse_uuid(approval->value))
+      return fail(ErrorKind::invalid,
+                  fmt::format("{} must be the id of an approval, as \"vestige approval list\" shows it.",
+                              approval->source));
+    target.approval = approval->value;
+  }
   if (need == KeyNeed::none) return target;
   if (const auto named_key = given(arguments.key, "--key", "VESTIGE_KEY", surroundings)) {
     if (!is_token(named_key->value))
@@ -147,7 +159,8 @@ Result<http::ClientResponse> Connection::send(const std::string& method, const s
       response.error().message += fmt::format(" (The address comes from {}.)", target_.url_source);
     return response;
   }
-  if (response->status >= 300) return std::unexpected(refusal(*response));
+  if (response->status >= 300 || response->status == waiting_status)
+    return std::unexpected(refusal(*response));
   return response;
 }
 
@@ -164,6 +177,15 @@ std::string described(const Target& target) {
 std::string describe_refusal(const http::ClientResponse& response) {
   json::Parser parser;
   json::Document document;
+  if (response.status == waiting_status && parser.parse(response.body, document)) {
+    const auto approval = document.root().find("approval");
+    return fmt::format(
+        "Nothing was done: this waits for an approval ({}), which is asked for now. Its id is {}. Once "
+        "\"vestige "
+        "approval show {}\" says that it is approved, run the same command again with --approval {}.",
+        escaped(text_of(approval, "ruleAbout")), escaped(text_of(approval, "id")),
+        escaped(text_of(approval, "id")), escaped(text_of(approval, "id")));
+  }
   const bool is_problem =
       response.content_type.starts_with("application/problem+json") && parser.parse(response.body, document);
   if (!is_problem)

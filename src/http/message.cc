@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "http/internal/response_head.h"
+#include "http/internal/target.h"
 #include "json/json.h"
 
 namespace vestige::http {
@@ -52,6 +53,14 @@ std::optional<std::string_view> Request::query_value(std::string_view name) cons
   for (const auto& [key, value] : query)
     if (key == name) return value;
   return std::nullopt;
+}
+
+Status set_target(Request& request, std::string_view target) {
+  VESTIGE_TRY(auto taken, internal::parse_target(target));
+  request.path = std::move(taken.path);
+  request.encoded_path = std::move(taken.encoded_path);
+  request.query = std::move(taken.query);
+  return {};
 }
 
 std::string Request::content_type() const {

@@ -30,6 +30,11 @@ struct Request {
   std::string content_type() const;
 };
 
+// Puts path and query of a request target ("/path?query") into the request, as the server does. invalid for a
+// broken
+// %-sequence, an encoded NUL, or bytes that are no UTF-8.
+Status set_target(Request& request, std::string_view target);
+
 struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";

@@ -22,6 +22,9 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("GET", f"/api/access/sessions/{SOME_ID}"): "admin",
          ("GET", "/api/access/review"): "admin", ("POST", "/api/access/review"): "admin",
          ("GET", "/api/access/policy"): "read", ("PUT", "/api/access/policy"): "admin",
+         ("POST", "/api/approvals"): "read", ("GET", "/api/approvals"): "read",
+         ("GET", f"/api/approvals/{SOME_ID}"): "read", ("DELETE", f"/api/approvals/{SOME_ID}"): "read",
+         ("POST", f"/api/approvals/{SOME_ID}/decide"): "admin",
          ("POST", "/api/keys"): "admin", ("GET", "/api/keys"): "admin", ("DELETE", f"/api/keys/{SOME_ID}"): "admin",
          ("POST", "/api/subjects/erase"): "admin", ("POST", "/api/subjects/reauthorise"): "admin",
          ("GET", "/api/subjects/c-1/keys"): "admin", ("GET", "/api/erasures/0/certificate"): "read"}

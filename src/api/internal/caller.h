@@ -21,6 +21,8 @@ struct Caller {
   std::string reason{};                 // X-Vestige-Reason
   std::optional<std::string> person{};  // whom the request is about, where it names one
   bool prints = false;                  // X-Vestige-Access: print
+  std::string approval{};               // that this request used up
+  std::string approved_by{};            // its rule
 };
 
 // What a handler tells of a look, for the record.

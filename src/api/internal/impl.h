@@ -1,6 +1,6 @@
-// The handlers, by resource. One file each: authorise.cc, looks.cc, events.cc, search.cc, export.cc,
-// records.cc, entities.cc, keys.cc, sign_in.cc, sessions.cc, accounts.cc, customer_links.cc, policy.cc,
-// review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// The handlers, by resource. One file each: authorise.cc, approvals.cc, looks.cc, events.cc, search.cc,
+// export.cc, records.cc, entities.cc, keys.cc, sign_in.cc, sessions.cc, accounts.cc, customer_links.cc,
+// policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -85,6 +85,19 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
   std::expected<Caller, http::Response> admit(const http::Request& request,
                                               const access::Operation& operation) const;
+  // Decides what the caller may, as it is now.
+  static void decide(Caller& caller, const http::Request& request);
+  using Act = void (Impl::*)(const Caller&, http::Request, http::Responder);
+  void go_on_approved(Caller caller, Act handler, http::Request request, http::Responder responder);
+  void go_on(const Caller& caller, Act handler, http::Request request, http::Responder responder);
+
+  static access::ExactRequest exact(const Caller& caller, const http::Request& request);
+  // These two write state, so on a thread that may wait. The first gives the 202, or why there is none; after
+  // the second the caller is as it was decided with the approval.
+  http::Response ask_approval(const Caller& caller, access::ExactRequest request, std::string_view rule,
+                              std::string words);
+  Status use_approval(Caller& caller, const http::Request& request, const Uuid& id);
+
   audit::Visibility visibility_of(const Caller& caller) const;
   // An error of a look; of what a reason would allow, it says so.
   static http::Response refusal(const Caller& caller, Error error);
@@ -118,7 +131,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_export(const Caller& caller, http::Request request, http::Responder responder);
   void export_search(const Caller& caller, const http::Request& request, std::string body,
                      http::Responder responder);
-  void begin_export(const Caller& caller, audit::ExportOrder order,
+  Result<bool> is_large(const Caller& caller, const audit::Search& search);
+  void begin_export(const Caller& caller, access::ExactRequest exact_request, audit::ExportOrder order,
                     std::shared_ptr<const ParsedSearch> search, http::Responder responder);
   void leave_export();
   void record_export(const RunningExport& ended);
@@ -147,6 +161,11 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_state(const Caller& caller, http::Request request, http::Responder responder);
   void get_diff(const Caller& caller, http::Request request, http::Responder responder);
   void get_blame(const Caller& caller, http::Request request, http::Responder responder);
+  void post_approvals(const Caller& caller, http::Request request, http::Responder responder);
+  void get_approvals(const Caller& caller, http::Request request, http::Responder responder);
+  void get_approval(const Caller& caller, http::Request request, http::Responder responder);
+  void post_decision(const Caller& caller, http::Request request, http::Responder responder);
+  void delete_approval(const Caller& caller, http::Request request, http::Responder responder);
   void post_keys(const Caller& caller, http::Request request, http::Responder responder);
   void get_keys(const Caller& caller, http::Request request, http::Responder responder);
   void delete_key(const Caller& caller, http::Request request, http::Responder responder);

@@ -38,13 +38,14 @@ void declare_key(CLI::App& app, Invocation& invocation);
 void declare_access(CLI::App& app, Invocation& invocation);
 void declare_account(CLI::App& app, Invocation& invocation);
 void declare_customer_link(CLI::App& app, Invocation& invocation);
+void declare_approval(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_bench(CLI::App& app, Invocation& invocation);
 
 // --url, --data, --ca-file, --json, and --key where the command needs one.
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);
 
-// --reason, of commands that look at the trail.
+// --reason and --approval, of commands that look at the trail.
 void add_reason_option(CLI::App& command, ConnectionArguments& arguments);
 
 }  // namespace vestige::cli

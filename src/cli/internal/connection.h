@@ -19,7 +19,9 @@ struct ConnectionArguments {
   std::string key{};
   std::string data{};
   std::string ca_file{};
-  std::string reason{};  // of a look at the trail
+  std::string reason{};         // of a look at the trail
+  std::string approval{};       // of this very request
+  bool takes_approval = false;  // whether the command is one that may need it
   bool json = false;
 };
 
@@ -28,7 +30,8 @@ struct Target {
   std::string url_source;  // where it was found, for messages
   std::string key;         // empty where none is needed
   std::string ca_file;
-  std::string reason;  // sent with every request where it is not empty
+  std::string reason{};    // sent with every request where it is not empty
+  std::string approval{};  // the same
 };
 
 enum class KeyNeed { none, required };
@@ -46,7 +49,8 @@ class Connection {
   const Target& target() const { return target_; }
   http::Client& client() { return client_; }
 
-  // A status of 300 or more is an error: denied (and exit code 1) whatever the server did not like.
+  // A status of 300 or more is an error: denied (and exit code 1) whatever the server did not like. So is
+  // 202: what was asked for waits for an approval.
   Result<http::ClientResponse> get(const std::string& path);
   Result<http::ClientResponse> send(const std::string& method, const std::string& path,
                                     const std::string& body, const std::string& content_type);

@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "http/message.h"
 #include "http/testing/fixture.h"
 
 namespace vestige::http::internal {
@@ -53,6 +54,19 @@ TEST(Target, ReadsQueriesAsFormsDo) {
   EXPECT_EQ(parse_target("/?a=1&b&&=c&a=2=3&d+e=f+g%2B")->query,
             (Pairs{{"a", "1"}, {"b", ""}, {"", "c"}, {"a", "2=3"}, {"d e", "f g+"}}));
   EXPECT_TRUE(parse_target("/?")->query.empty());
+}
+
+TEST(Target, IsPutIntoARequestThatHadAnother) {
+  Request request;
+  for (const char* target : {"/a/%2fb?c=d%20e", "/x"}) {
+    ASSERT_TRUE(set_target(request, target));
+    const auto parsed = parse_target(target);
+    EXPECT_EQ(request.path, parsed->path);
+    EXPECT_EQ(request.encoded_path, parsed->encoded_path);
+    EXPECT_EQ(request.query, parsed->query);
+  }
+  EXPECT_EQ(set_target(request, "/%").error().kind, ErrorKind::invalid);
+  EXPECT_EQ(request.path, "/x");
 }
 
 TEST(Target, RefusesWhatIsBroken) {
