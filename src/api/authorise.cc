@@ -89,6 +89,9 @@ Status tell_of_look(const http::Request& request, Caller& caller) {
 std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& request,
                                                         const access::Client& client) const {
   if (const auto header = request.header("authorization")) {
+    // Said twice, a proxy may have read the other one.
+    if (std::ranges::count(request.headers, "authorization", [](const auto& pair) { return pair.first; }) > 1)
+      return std::nullopt;
     if (!header->starts_with(bearer_prefix)) return std::nullopt;
     const auto key = parts_.identity.keys().authenticate(header->substr(bearer_prefix.size()), client);
     if (!key) return std::nullopt;

@@ -36,6 +36,12 @@ std::string_view outcome_of(unsigned status) {
   return status == 401 || status == 403 ? "unauthorized" : "failure";
 }
 
+// Of a refusal too it is of interest in which role it was tried, where there is no doubt.
+std::string role_of(const Caller& caller) {
+  const auto& roles = caller.principal.roles;
+  return caller.decision.role.empty() && roles.size() == 1 ? roles.front() : caller.decision.role;
+}
+
 }  // namespace
 
 audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
@@ -47,7 +53,7 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
                    .source_type = std::string(access::actor_type(caller.principal)),
                    .source_id = access::actor_id(caller.principal),
                    .source_name = caller.principal.name,
-                   .role = caller.decision.role,
+                   .role = role_of(caller),
                    .ip = caller.client.address ? access::format_address(*caller.client.address) : "",
                    .user_agent = caller.client.user_agent,
                    .session = caller.principal.session ? format_uuid(*caller.principal.session) : "",
