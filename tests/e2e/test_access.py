@@ -296,7 +296,7 @@ def test_every_example_of_the_page_works(context):
     (folder / "var").symlink_to(server.data)
     (folder / "vestige").symlink_to(harness.BINARY)
     blocks = (harness.ROOT / "docs/operating/access.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 14, blocks
+    assert len(blocks) == 19, blocks
     script = "set -e -o pipefail\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
     script = script.replace("http://127.0.0.1:8080", server.url)
     environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
@@ -305,16 +305,22 @@ def test_every_example_of_the_page_works(context):
     answers = done.stdout.split("---\n")
     assert answers[2].count("invoice1") == 2 and "recording1" not in answers[2], answers[2]
     assert answers[3].count('"searchEvents"') >= 2, answers[3]
-    assert answers[4].count('"data.access"') >= 3, answers[4]
+    assert answers[6].count('"data.access"') >= 3, answers[6]
     # Two looks at the person, and those at what they left.
-    assert answers[5].count("complaint T-2210") == 2, answers[5]
-    assert "/welcome#invitation=vsi_" in answers[6] and '"loginName":"ada"' in answers[6], answers[6]
-    assert answers[8].count('"roles":["auditor","operator"]') == 3, answers[8]
-    assert answers[9].count('"name":"Bea Baker"') == 2 and '"events":[' in answers[9], answers[9]
-    assert '"LOGGED_OUT"' in answers[10] and answers[11].strip() == '{"providers":[]}', answers[10:]
-    assert answers[12].count("/mine#vsl_") == 2, answers[12]
+    assert answers[7].count("complaint T-2210") == 2, answers[7]
+    assert "/welcome#invitation=vsi_" in answers[8] and '"loginName":"ada"' in answers[8], answers[8]
+    assert answers[10].count('"roles":["auditor","operator"]') == 3, answers[10]
+    assert answers[11].count('"name":"Bea Baker"') == 2 and '"events":[' in answers[11], answers[11]
+    assert '"LOGGED_OUT"' in answers[12] and answers[13].strip() == '{"providers":[]}', answers[12:]
+    assert answers[14].count("/mine#vsl_") == 2, answers[14]
     # Asked for, decided, given, and all of it on record.
-    assert answers[13].count("recording1") == 1 and answers[13].count('"APPROVED"') == 1, answers[13]
+    assert answers[15].count("recording1") == 1 and answers[15].count('"APPROVED"') == 1, answers[15]
+    # A key with a role, another policy, and the month's review with its sign-off.
+    assert '"role":"auditor"' in answers[4] and '"expiresAt":"2099-01-31T00:00:00.000Z"' in answers[4], answers[4]
+    assert '"version":1' in answers[5] and '"export_entries":500' in answers[5], answers[5]
+    assert '"rule":' in answers[16] or '"unusual":[]' in answers[16], answers[16]
+    assert '"session_activities"' in answers[17] and '"login_method":"password"' in answers[17], answers[17]
+    assert '"accepted":1' in answers[18], answers[18]
 
 
 def test_a_month_of_looks_is_reviewed_and_signed_off(context):
