@@ -20,7 +20,8 @@ std::string quoted(std::string_view text) {
 std::string acts(const Grant& grant) {
   std::string out = grant.reason ? "reason" : "yes";
   // Of a proof too, rows say whose.
-  if (grant.rows != Rows::all) out = fmt::format("{}{}", name_of(grant.rows), grant.reason ? " + reason" : "");
+  if (grant.rows != Rows::all)
+    out = fmt::format("{}{}", name_of(grant.rows), grant.reason ? " + reason" : "");
   if (!grant.approval.empty()) out += fmt::format(" + {}", grant.approval);
   return out;
 }

@@ -12,9 +12,9 @@ struct AccessArguments {
   std::string role{};   // empty: all
   std::string query{};  // of looks
   unsigned limit = 50;
-  std::string month{};   // to review
+  std::string month{};    // to review
   std::string comment{};  // of the sign-off; empty: it is shown and not signed
-  std::string change{};  // a file with another policy; empty: the policy is shown
+  std::string change{};   // a file with another policy; empty: the policy is shown
 };
 
 inline constexpr unsigned looks_shown_max = 1'000;
