@@ -74,6 +74,8 @@ std::unexpected<Error> refuse_at(std::string path, std::string what) {
 }
 
 Status only_members(const json::Value& object, std::initializer_list<std::string_view> known) {
+  if (!object.is_object())
+    return refuse_at("", fmt::format("must be an object with {}", fmt::join(known, ", ")));
   for (std::size_t i = 0; i < object.size(); ++i) {
     if (std::ranges::find(known, object.key_at(i)) != known.end()) continue;
     std::string path;

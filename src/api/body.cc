@@ -32,11 +32,8 @@ std::expected<Body, http::Response> Body::read(const http::Request& request,
   json::Parser parser;
   if (auto parsed = parser.parse(request.body, body.document_, {.depth_max = 4}); !parsed)
     return std::unexpected(http::problem(parsed.error()));
-  const auto root = body.document_.root();
-  if (!root.is_object())
-    return std::unexpected(http::problem(
-        refuse_at("", fmt::format("must be an object with {}", fmt::join(known, ", "))).error()));
-  if (auto strict = only_members(root, known); !strict) return std::unexpected(http::problem(strict.error()));
+  if (auto strict = only_members(body.document_.root(), known); !strict)
+    return std::unexpected(http::problem(strict.error()));
   return body;
 }
 

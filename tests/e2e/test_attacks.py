@@ -8,7 +8,7 @@ src/audit/reader_visibility_test.cc (oracles), on keys in test_api_keys.py and t
 test_matrix.py."""
 import socket
 
-from api_parts import ask, event
+from api_parts import DESCRIPTION, ask, event
 from people import COOKIE, Browser, person
 
 SEARCH = "/auditlog/events/v2"
@@ -162,3 +162,25 @@ def test_ended_is_ended(context):
     one, other = Browser(server).signed_in("root"), Browser(server).signed_in("root")
     assert other.ask("POST", "/api/keys", {"name": "x", "scopes": ["read"]}, headers={"X-Vestige-CSRF": one.csrf}).status == 403
     assert other.ask("POST", "/api/keys", {"name": "x", "scopes": ["read"]}).status == 201
+
+
+def test_no_body_of_whatever_shape_ends_the_server(context):
+    """Every operation that takes a body, by the server's own key and by an administrator who signed in."""
+    server = context.server()
+    admin = person(server, "root", "administrator", "compliance_officer")
+    shapes = (b"", b"null", b"1", b'"x"', b"[]", b"[[]]", b"{}", b'{"a":1}', b"[1]", b'{"":{}}', b"{", b"\xff", b"true", b"-0",
+              b'{"subject":1,"name":[],"scopes":{},"roles":1,"version":{},"policy":[],"month":[],"size":"x","fields":1,"decision":[],"next":{}}')
+    some = {"id": "01930000-0000-7000-8000-000000000001", "format": "json", "name": "x", "type": "call", "index": "0", "provider": "x"}
+    for path, methods in DESCRIPTION["paths"].items():
+        for method, operation in methods.items():
+            if method not in ("post", "put") or "requestBody" not in operation:
+                continue
+            where = path
+            for name, value in some.items():
+                where = where.replace("{" + name + "}", value)
+            for body in shapes:
+                for headers in ({"Authorization": f"Bearer {server.key}"}, {"Cookie": f"{COOKIE}={admin.cookie}", "X-Vestige-CSRF": admin.csrf}):
+                    answer = server.request(method.upper(), where, body, key=None, headers={
+                        **headers, "Content-Type": "application/json", "X-Vestige-Reason": "shapes"})
+                    assert answer.status != 500 and server.running(), (method, where, body, answer)
+    assert ask(server, "GET", "/healthz", key=None).status == 200

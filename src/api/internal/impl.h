@@ -260,7 +260,7 @@ std::optional<Uuid> captured_id(const http::Request& request);
 http::Response no_such(std::string_view what);
 // invalid, with the JSON pointer of what is wrong.
 std::unexpected<Error> refuse_at(std::string path, std::string what);
-// invalid where the object has a member that is none of these.
+// invalid where this is no object, or has a member that is none of these.
 Status only_members(const json::Value& object, std::initializer_list<std::string_view> known);
 // 415 where the body is of another type than JSON; `what` is what comes as it. curl -d names a form unless
 // told otherwise; what follows is read as JSON all the same.
