@@ -16,7 +16,6 @@
 namespace vestige::verify {
 namespace {
 
-using testing::EntryWish;
 using testing::StepFiles;
 using testing::World;
 

@@ -19,7 +19,6 @@
 namespace vestige::trail {
 namespace {
 
-using platform::sim::CrashPolicy;
 using platform::sim::SimDisk;
 using testing::Draft;
 using testing::events_stream;
