@@ -21,7 +21,7 @@ constexpr std::int64_t day_ms = 24 * hour_ms;
 constexpr int first_hour = 6;  // of those in which people work, UTC
 constexpr int last_hour = 20;
 constexpr std::string_view look_kind = "data.access";
-constexpr std::string_view sign_off_kind = "access.review";
+constexpr std::string_view sign_off_kind = "system.review";
 
 std::string_view text_of(const json::Value& object, std::string_view name) {
   const auto value = object.find(name);

@@ -250,7 +250,16 @@ Status Log::Impl::stop(Ending ending) {
   if (sealer_thread_) sealer_thread_->join();
   for (auto group = take_group(); !group.empty(); group = take_group()) commit(std::move(group));
   if (ending == Ending::cut_short) return write_end_mark(false);
-  VESTIGE_CHECKED(write_end_mark(true));
+  auto marked = write_end_mark(true);
+  if (!marked && marked.error().kind == ErrorKind::unavailable) {
+    // The write-ahead log is full: what is sealed now makes room for the mark.
+    bool more = true;
+    while (more) {
+      VESTIGE_TRY(more, sealer_->step(true));
+    }
+    marked = write_end_mark(true);
+  }
+  VESTIGE_CHECKED(std::move(marked));
   VESTIGE_CHECKED(state_.wal->finish());
   // Segments under construction are in the WAL; their files are left-overs for the next start.
   for (const auto& stream : state_.streams.all()) {

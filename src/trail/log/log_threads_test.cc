@@ -196,7 +196,8 @@ TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
   for (auto& thread : reading) thread.join();
   // What was written is more than the WAL may hold, so segments were sealed beneath the readers.
   EXPECT_GT((*log)->figures().segments_sealed, 0U);
-  ASSERT_TRUE((*log)->stop());
+  const auto stopped = (*log)->stop();
+  ASSERT_TRUE(stopped) << stopped.error().message;
   EXPECT_FALSE((*log)->submit(
       std::make_unique<OneEvent>(events_stream, 9'999'999, std::make_shared<Outcome>(), nullptr)));
 
