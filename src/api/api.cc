@@ -85,6 +85,15 @@ Status only_members(const json::Value& object, std::initializer_list<std::string
   return {};
 }
 
+Result<std::optional<std::string>> text_member(const json::Value& object, std::string_view name) {
+  const auto value = object.find(name);
+  if (!value.exists() || value.is_null()) return std::nullopt;
+  if (value.is_string()) return std::string(value.string());
+  std::string path;
+  json::append_pointer(path, name);
+  return refuse_at(std::move(path), "must be a string");
+}
+
 std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what) {
   const auto type = request.content_type();
   if (type.empty() || type == "application/json" || type == "application/x-www-form-urlencoded")

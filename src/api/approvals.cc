@@ -71,14 +71,6 @@ http::Response waiting_response(const Approval& approval, const access::Policy& 
   return response;
 }
 
-// A member that is a string; empty where it is absent or null.
-Result<std::string> text_member(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  if (!value.exists() || value.is_null()) return std::string();
-  if (!value.is_string()) return refuse_at(fmt::format("/{}", name), "must be a string");
-  return std::string(value.string());
-}
-
 Result<Approvals::Verdict> parse_verdict(const std::string& body) {
   json::Parser parser;
   json::Document document;
@@ -87,8 +79,8 @@ Result<Approvals::Verdict> parse_verdict(const std::string& body) {
   VESTIGE_TRY(const auto decision, text_member(document.root(), "decision"));
   if (decision != "approve" && decision != "refuse")
     return refuse_at("/decision", "must be approve or refuse");
-  VESTIGE_TRY(auto comment, text_member(document.root(), "comment"));
-  return Approvals::Verdict{.approve = decision == "approve", .comment = std::move(comment)};
+  VESTIGE_TRY(const auto comment, text_member(document.root(), "comment"));
+  return Approvals::Verdict{.approve = decision == "approve", .comment = comment.value_or("")};
 }
 
 // Which operation a request is for, and its captures.
@@ -133,10 +125,14 @@ Result<AskedAhead> parse_asked(const http::Request& outer) {
   VESTIGE_CHECKED(only_members(root, {"method", "target", "body", "subject", "rule"}));
   AskedAhead asked{.request = outer, .rule = {}, .operation = {}};
   auto& request = asked.request;
-  VESTIGE_TRY(request.method, text_member(root, "method"));
-  VESTIGE_TRY(const auto target, text_member(root, "target"));
-  VESTIGE_TRY(const auto subject, text_member(root, "subject"));
-  VESTIGE_TRY(asked.rule, text_member(root, "rule"));
+  const auto text = [&](std::string_view name) -> Result<std::string> {
+    VESTIGE_TRY(const auto found, text_member(root, name));
+    return found.value_or("");
+  };
+  VESTIGE_TRY(request.method, text("method"));
+  VESTIGE_TRY(const auto target, text("target"));
+  VESTIGE_TRY(const auto subject, text("subject"));
+  VESTIGE_TRY(asked.rule, text("rule"));
   if (target.empty() || !target.starts_with('/'))
     return refuse_at("/target", "must be a path of this server, with its query: /api/export?format=csv");
   if (auto taken = http::set_target(request, target); !taken)
@@ -268,8 +264,8 @@ void Api::Impl::get_approvals(const Caller& caller, http::Request request, http:
     if (!after)
       return responder.respond(http::problem(refuse_at("/after", "must be the id of an approval").error()));
   }
-  write_state(std::move(responder), [self = shared_from_this(), by = decider(caller, request),
-                                     in_force = caller.policy, own = which == "own", after, limit] {
+  query(std::move(responder), [self = shared_from_this(), by = decider(caller, request),
+                               in_force = caller.policy, own = which == "own", after, limit] {
     const auto& policy = *in_force;
     const auto found = self->parts_.identity.approvals().list(
         by, policy, own ? Approvals::Which::own : Approvals::Which::to_decide, after, limit);
@@ -285,11 +281,11 @@ void Api::Impl::get_approvals(const Caller& caller, http::Request request, http:
 void Api::Impl::get_approval(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("approval"));
-  write_state(std::move(responder),
-              [self = shared_from_this(), by = decider(caller, request), in_force = caller.policy, id = *id] {
-                const auto& policy = *in_force;
-                return approval_response(self->parts_.identity.approvals().find(by, policy, id), policy);
-              });
+  query(std::move(responder),
+        [self = shared_from_this(), by = decider(caller, request), in_force = caller.policy, id = *id] {
+          const auto& policy = *in_force;
+          return approval_response(self->parts_.identity.approvals().find(by, policy, id), policy);
+        });
 }
 
 void Api::Impl::post_decision(const Caller& caller, http::Request request, http::Responder responder) {

@@ -44,10 +44,7 @@ Result<std::string> Body::text(std::string_view name) const {
 }
 
 Result<std::optional<std::string>> Body::text_if_any(std::string_view name) const {
-  const auto value = document_.root().find(name);
-  if (!value.exists() || value.is_null()) return std::nullopt;
-  VESTIGE_TRY(auto found, text(name));
-  return std::optional(std::move(found));
+  return text_member(document_.root(), name);
 }
 
 Result<std::vector<std::string>> Body::texts(std::string_view name) const {

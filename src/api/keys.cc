@@ -28,13 +28,6 @@ std::string key_json(const access::ApiKey& key, std::string_view secret = {}) {
   return out.str();
 }
 
-Result<std::optional<std::string>> text_member(const json::Value& root, std::string_view name) {
-  const auto value = root.find(name);
-  if (!value.exists() || value.is_null()) return std::nullopt;
-  if (!value.is_string()) return refuse_at(fmt::format("/{}", name), "must be a string");
-  return std::string(value.string());
-}
-
 Status read_scopes(const json::Value& scopes, access::Scopes& to) {
   if (!scopes.is_array()) return refuse_at("/scopes", "must be a list of ingest, read, admin");
   for (std::size_t i = 0; i < scopes.size(); ++i) {

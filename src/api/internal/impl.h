@@ -262,6 +262,8 @@ http::Response no_such(std::string_view what);
 std::unexpected<Error> refuse_at(std::string path, std::string what);
 // invalid where this is no object, or has a member that is none of these.
 Status only_members(const json::Value& object, std::initializer_list<std::string_view> known);
+// A member that is a string; nothing where it is absent or null.
+Result<std::optional<std::string>> text_member(const json::Value& object, std::string_view name);
 // 415 where the body is of another type than JSON; `what` is what comes as it. curl -d names a form unless
 // told otherwise; what follows is read as JSON all the same.
 std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what);
