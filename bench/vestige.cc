@@ -55,7 +55,7 @@ void ask_new_ids(Trail& trail, const Subject& subject) {
   constexpr int count = 200'000;
   const auto start = wall_seconds();
   for (int i = 0; i < count; ++i)
-    if (const auto found = trail.service().audit_stream().ids().find(random()); !found)
+    if (const auto found = trail.service().home().stream().ids().find(random()); !found)
       give_up(found.error().message);
   Line("newId", subject).number("microseconds", (wall_seconds() - start) * 1e6 / count);
 }

@@ -54,7 +54,9 @@ Result<Accounts::Impl::Attempt> Accounts::Impl::look_up(std::string_view tenant,
                   .row = {}};
   const auto now = parts.clock.now();
   VESTIGE_CHECKED(parts.database.read([&](state::Transaction& transaction) -> Status {
-    if (name) attempt.row = store::find_by_login_name(transaction, attempt.throttled.tenant, *name);
+    // Also what can be nobody's name: it takes as long as one that is.
+    attempt.row =
+        store::find_by_login_name(transaction, attempt.throttled.tenant, attempt.throttled.login_name);
     const auto since = now + -limits::known_address_kept.count();
     attempt.throttled.known_account = attempt.row.has_value();
     attempt.throttled.known_address =

@@ -54,7 +54,7 @@ class ApiKeys {
     // Whether the policy of this tenant has a role of this name.
     std::function<bool(std::string_view tenant, std::string_view role)> is_role;
     // Where refused keys that nobody has are put on record.
-    std::string home_tenant = "default";
+    std::string home_tenant = std::string(home_tenant_id);
   };
   // Takes over the file of before where `files`, the data directory, has one, and renames it. conflict where
   // keys were made since: a file that somebody put back would bring back what was revoked.

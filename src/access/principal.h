@@ -3,12 +3,16 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/strong.h"
 #include "base/uuid.h"
 
 namespace vestige::access {
+
+// The tenant of whoever runs the server: it is there by itself, and manages the others.
+inline constexpr std::string_view home_tenant_id = "default";
 
 // How the caller proved who they are: `login_method` of access.session.
 enum class Method : std::uint8_t { password, mfa, sso, api_key, link };

@@ -53,11 +53,6 @@ Result<Tenant> tenant_of(const store::TenantRow& row) {
                 .changed = row.changed};
 }
 
-Status check_home(const Principal& by) {
-  if (by.tenant == home_tenant_id) return {};
-  return fail(ErrorKind::denied, fmt::format("tenants are managed from the tenant {}", home_tenant_id));
-}
-
 Status check_wanted(const Tenants::Wanted& wanted) {
   if (!is_tenant_id(wanted.id))
     return invalid_at(
@@ -86,10 +81,16 @@ bool is_tenant_id(std::string_view id) {
 }
 
 Result<std::unique_ptr<Tenants>> Tenants::open(state::Database& database, state::Outbox& outbox,
-                                               Sessions& sessions, platform::Clock& clock) {
-  std::unique_ptr<Tenants> tenants(new Tenants(database, outbox, sessions, clock));
+                                               Sessions& sessions, platform::Clock& clock, Provide provide) {
+  std::unique_ptr<Tenants> tenants(new Tenants(database, outbox, sessions, clock, std::move(provide)));
   VESTIGE_CHECKED(tenants->load());
+  for (const auto& tenant : tenants->list()) VESTIGE_CHECKED(tenants->provide_(tenant.id));
   return tenants;
+}
+
+Status Tenants::check_manages(const Principal& by) {
+  if (by.tenant == home_tenant_id) return {};
+  return fail(ErrorKind::denied, fmt::format("tenants are managed from the tenant {}", home_tenant_id));
 }
 
 Status Tenants::load() {
@@ -132,6 +133,11 @@ std::vector<Tenant> Tenants::list() const {
   return all;
 }
 
+bool Tenants::alone() const {
+  Lock lock(mutex_);
+  return tenants_.size() == 1;
+}
+
 Status Tenants::admit(std::string_view tenant, Use use) const {
   Lock lock(mutex_);
   const auto found = tenants_.find(tenant);
@@ -148,7 +154,7 @@ Result<Tenant> Tenants::known(std::string_view id) const {
 }
 
 Result<Tenant> Tenants::create(const Principal& by, const Client& client, const Wanted& wanted) {
-  VESTIGE_CHECKED(check_home(by));
+  VESTIGE_CHECKED(check_manages(by));
   VESTIGE_CHECKED(check_wanted(wanted));
   const auto now = clock_.now();
   const Tenant made{
@@ -162,6 +168,8 @@ Result<Tenant> Tenants::create(const Principal& by, const Client& client, const 
       return exhausted("there are as many tenants as one server takes; start another one for more",
                        fmt::format("tenants_max = {}", limits::tenants_max));
   }
+  // A crash in between leaves what the next attempt finds.
+  VESTIGE_CHECKED(provide_(made.id));
   VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
     store::put_tenant(transaction, row_of(made));
     return record(transaction, by, client, nullptr, made, "CREATED");
@@ -171,7 +179,7 @@ Result<Tenant> Tenants::create(const Principal& by, const Client& client, const 
 }
 
 Result<Tenant> Tenants::set_tier(const Principal& by, const Client& client, std::string_view id, Tier tier) {
-  VESTIGE_CHECKED(check_home(by));
+  VESTIGE_CHECKED(check_manages(by));
   Lock writing(writing_);
   VESTIGE_TRY(const auto before, known(id));
   auto after = before;
@@ -180,7 +188,7 @@ Result<Tenant> Tenants::set_tier(const Principal& by, const Client& client, std:
 }
 
 Result<Tenant> Tenants::suspend(const Principal& by, const Client& client, std::string_view id) {
-  VESTIGE_CHECKED(check_home(by));
+  VESTIGE_CHECKED(check_manages(by));
   if (id == home_tenant_id)
     return fail(ErrorKind::conflict,
                 fmt::format("the tenant {} runs the server and cannot be suspended", home_tenant_id));
@@ -194,7 +202,7 @@ Result<Tenant> Tenants::suspend(const Principal& by, const Client& client, std::
 }
 
 Result<Tenant> Tenants::resume(const Principal& by, const Client& client, std::string_view id) {
-  VESTIGE_CHECKED(check_home(by));
+  VESTIGE_CHECKED(check_manages(by));
   Lock writing(writing_);
   VESTIGE_TRY(const auto before, known(id));
   if (before.state == TenantState::active) return before;
@@ -215,6 +223,15 @@ Result<Tenant> Tenants::change(const Principal& by, const Client& client, const 
   }));
   Lock lock(mutex_);
   return tenants_[after.id] = std::move(after);
+}
+
+Status Tenants::record_offer(const Principal& by, const Client& client, const Tenant& tenant) {
+  VESTIGE_CHECKED(check_manages(by));
+  auto now = tenant;
+  now.changed = clock_.now();
+  return database_.write([&](state::Transaction& transaction) {
+    return record(transaction, by, client, &tenant, now, "ADMINISTRATOR_INVITED");
+  });
 }
 
 // Into the home tenant's stream, with who did it; and into the tenant's own, where that was not just made, as

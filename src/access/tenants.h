@@ -10,6 +10,7 @@
 // success; who asks afterwards gets the new state.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,8 +27,6 @@
 #include "state/outbox.h"
 
 namespace vestige::access {
-
-inline constexpr std::string_view home_tenant_id = "default";
 
 // How long what is sealed is kept, later; nothing here depends on it.
 enum class Tier { standard, premium, enterprise };
@@ -52,11 +51,16 @@ bool is_tenant_id(std::string_view id);
 
 class Tenants {
  public:
+  // Makes what a tenant has besides its row, durably, or finds that it is there: its streams of the trail.
+  // After an error or a crash it is called again.
+  using Provide = std::function<Status(const std::string& id)>;
+  // Provides for every tenant of the table.
   static Result<std::unique_ptr<Tenants>> open(state::Database& database, state::Outbox& outbox,
-                                               Sessions& sessions, platform::Clock& clock);
+                                               Sessions& sessions, platform::Clock& clock, Provide provide);
 
   std::optional<Tenant> find(std::string_view id) const;
   std::vector<Tenant> list() const;  // by id
+  bool alone() const;                // whether there is none but the home tenant
 
   // What somebody who was recognised wants.
   enum class Use {
@@ -73,8 +77,11 @@ class Tenants {
     std::string name;
     Tier tier = Tier::standard;
   };
-  // By principals of the home tenant; denied to others, whatever their policy says. What changes nothing is a
-  // success without an event.
+  // denied to whoever is not of the home tenant, whatever their policy says: the others manage none, and are
+  // told of none.
+  static Status check_manages(const Principal& by);
+  // denied as check_manages() says. What changes nothing is a success without an event. A tenant that is
+  // created is provided for first, so that none is without.
   Result<Tenant> create(const Principal& by, const Client& client, const Wanted& wanted);
   Result<Tenant> set_tier(const Principal& by, const Client& client, std::string_view id, Tier tier);
   // Ends all sessions of the tenant as well. After an error in that the tenant is suspended all the same, so
@@ -82,10 +89,17 @@ class Tenants {
   Result<Tenant> suspend(const Principal& by, const Client& client, std::string_view id);
   // No session of before opens anything again.
   Result<Tenant> resume(const Principal& by, const Client& client, std::string_view id);
+  // Puts on record that a link for the tenant's first administrator was given out.
+  Status record_offer(const Principal& by, const Client& client, const Tenant& tenant);
 
  private:
-  Tenants(state::Database& database, state::Outbox& outbox, Sessions& sessions, platform::Clock& clock)
-      : database_(database), outbox_(outbox), sessions_(sessions), clock_(clock) {}
+  Tenants(state::Database& database, state::Outbox& outbox, Sessions& sessions, platform::Clock& clock,
+          Provide provide)
+      : database_(database),
+        outbox_(outbox),
+        sessions_(sessions),
+        clock_(clock),
+        provide_(std::move(provide)) {}
   Status load();
   Result<Tenant> known(std::string_view id) const;
   // Makes `after` of `before` durable with its events, then known. Gives `before` where they are the same.
@@ -98,6 +112,7 @@ class Tenants {
   state::Outbox& outbox_;
   Sessions& sessions_;
   platform::Clock& clock_;
+  const Provide provide_;
   Mutex writing_;  // held from before a transaction until memory has followed it
   mutable Mutex mutex_;
   std::map<std::string, Tenant, std::less<>> tenants_ GUARDED_BY(mutex_);

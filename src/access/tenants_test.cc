@@ -28,7 +28,10 @@ using Told = std::string;
 struct TenantsWorld : World {
   explicit TenantsWorld(std::uint64_t seed = 1) : World(seed) { open(); }
   void open() {
-    auto opened = Tenants::open(*database, *outbox, *sessions, clock());
+    auto opened = Tenants::open(*database, *outbox, *sessions, clock(), [this](const std::string& tenant) {
+      if (provides) provided.push_back(tenant);
+      return provides ? Status{} : fail(ErrorKind::unavailable, "the disk is full");
+    });
     ASSERT_TRUE(opened) << opened.error().message;
     tenants = *std::move(opened);
   }
@@ -71,6 +74,8 @@ struct TenantsWorld : World {
   }
   std::unique_ptr<Tenants> tenants;
   std::vector<std::string> texts;
+  bool provides = true;
+  std::vector<std::string> provided;
 };
 
 TEST(Tenants, TheHomeTenantIsThereByItselfAndCannotBeMadeOrSuspended) {
@@ -279,10 +284,48 @@ TEST(Tenants, WhatTheDatabaseCannotMeanIsRefused) {
       store::put_tenant(transaction, row);
       return {};
     }));
-    const auto opened = Tenants::open(*world.database, *world.outbox, *world.sessions, world.clock());
+    const auto opened = Tenants::open(*world.database, *world.outbox, *world.sessions, world.clock(),
+                                      [](const std::string&) { return Status{}; });
     ASSERT_FALSE(opened) << row.id;
     EXPECT_EQ(opened.error().kind, ErrorKind::corrupt);
   }
+}
+
+TEST(Tenants, NoneIsKnownThatWasNotProvidedFor) {
+  TenantsWorld world;
+  EXPECT_EQ(world.provided, std::vector<std::string>{"default"});
+  world.provided.clear();
+  world.provides = false;
+  EXPECT_EQ(world.create("acme").error().kind, ErrorKind::unavailable);
+  EXPECT_FALSE(world.tenants->find("acme"));
+  EXPECT_TRUE(world.tenants->alone());
+  EXPECT_TRUE(world.told().empty());
+  world.provides = true;
+  // What is refused is provided nothing for.
+  EXPECT_FALSE(world.create("No id"));
+  EXPECT_TRUE(world.provided.empty());
+  ASSERT_TRUE(world.create("acme"));
+  EXPECT_FALSE(world.create("acme"));
+  EXPECT_FALSE(world.tenants->alone());
+  EXPECT_EQ(world.provided, std::vector<std::string>{"acme"});
+  world.provided.clear();
+  world.restart_all();
+  EXPECT_EQ(world.provided, (std::vector<std::string>{"acme", "default"}));
+}
+
+TEST(Tenants, ALinkForTheirFirstAdministratorIsOnRecordInBoth) {
+  TenantsWorld world;
+  ASSERT_TRUE(world.create("acme"));
+  world.told();
+  const auto tenant = *world.tenants->find("acme");
+  auto stranger = world.administrator();
+  stranger.tenant = "acme";
+  EXPECT_EQ(world.tenants->record_offer(stranger, world.here(), tenant).error().kind, ErrorKind::denied);
+  EXPECT_TRUE(world.told().empty());
+  ASSERT_TRUE(world.tenants->record_offer(world.administrator(), world.here(), tenant));
+  EXPECT_EQ(world.told(),
+            (std::vector<Told>{"default ADMINISTRATOR_INVITED acme", "acme ADMINISTRATOR_INVITED acme"}));
+  EXPECT_EQ(world.tenants->find("acme")->changed, tenant.changed);
 }
 
 // Look-ups of other threads see each act whole, and never wait for one.

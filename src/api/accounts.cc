@@ -3,7 +3,6 @@
 // (docs/decisions/0096).
 #include <charconv>
 
-#include "api/internal/body.h"
 #include "api/internal/impl.h"
 #include "base/time_text.h"
 
@@ -72,7 +71,8 @@ http::Response Api::Impl::invitation_response(const Result<access::Invitation>& 
   if (!invitation) return http::problem(invitation.error());
   json::ObjectWriter out;
   out.raw("account", account_json(invitation->account)).text("token", invitation->token);
-  out.text("link", fmt::format("{}/welcome#invitation={}", parts_.public_url, invitation->token));
+  out.text("link",
+           link_to(fmt::format("welcome#invitation={}", invitation->token), invitation->account.tenant));
   out.text("expiresAt", format_time(invitation->expires));
   return json_response(201, out.str());
 }

@@ -219,6 +219,12 @@ void Api::Impl::Routes::add_people() {
   closed(described("removeSecondFactor"), &Impl::post_remove_second_factor);
   closed(described("endSessionsOfAccount"), &Impl::delete_account_sessions);
   closed(described("createCustomerLink"), &Impl::post_customer_links);
+  closed(described("createTenant"), &Impl::post_tenants);
+  closed(described("listTenants"), &Impl::get_tenants);
+  closed(described("setTenantTier"), &Impl::put_tenant_tier);
+  closed(described("suspendTenant"), &Impl::post_suspend);
+  closed(described("resumeTenant"), &Impl::post_resume);
+  closed(described("inviteTenantAdministrator"), &Impl::post_tenant_administrator);
 }
 
 void Api::Impl::Routes::add_open() {

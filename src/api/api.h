@@ -10,16 +10,12 @@
 
 #include "access/identity.h"
 #include "access/policies.h"
-#include "audit/cursors.h"
-#include "audit/erasure.h"
-#include "audit/ingest.h"
-#include "audit/looks.h"
-#include "audit/reader.h"
+#include "access/tenants.h"
+#include "audit/tenant_trail.h"
 #include "http/server.h"
 #include "platform/clock.h"
 #include "platform/event_loop.h"
 #include "trail/log/log.h"
-#include "trail/log/signer.h"
 
 namespace vestige::api {
 
@@ -34,21 +30,15 @@ struct ApiParts {
   platform::EventLoop& signing;  // where passwords are hashed and state is written
   platform::Clock& clock;
   trail::Log& log;
-  trail::Stream& stream;  // default/audit
-  trail::Signer& signer;
-  audit::Ingest& ingest;
-  audit::Reader& reader;
-  audit::Erasures& erasures;
-  audit::Cursors& cursors;
-  audit::Ingest& looks;  // default/access
-  audit::Reader& looks_reader;
-  const audit::QueryDigests& digests;
+  // Null where there is none.
+  std::function<audit::TenantTrail*(std::string_view tenant)> trail_of;
   const audit::KindRegistry& kinds;
   state::Database& database;
   state::Fields& fields;
   state::Outbox& outbox;
   access::Policies& policies;
   access::Identity& identity;
+  access::Tenants& tenants;
   // What is known of a person who was just erased besides the trail goes too.
   std::function<Status(std::string_view tenant, std::string_view subject)> forget_in_state;
   bool over_tls = false;     // as browsers see it, so that cookies can say so

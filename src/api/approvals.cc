@@ -193,7 +193,8 @@ http::Response Api::Impl::ask_approval(const Caller& caller, access::ExactReques
                          about == nullptr ? rule : std::string_view(about->about)));
   }
   // A name that the trail does not know is nobody's: no key is made for it.
-  const bool knows = !request.person.empty() && parts_.digests.recorded_id(request.person) != request.person;
+  const bool knows =
+      !request.person.empty() && caller.trail->digests().recorded_id(request.person) != request.person;
   const auto asked = parts_.identity.approvals().ask(caller.principal, caller.client, *caller.policy,
                                                      {.request = std::move(request),
                                                       .rule = std::string(rule),

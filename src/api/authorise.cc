@@ -114,6 +114,12 @@ std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& req
   return caller;
 }
 
+access::Tenants::Use Api::Impl::use_of(const SignedIn& caller) {
+  access::Scopes recording;
+  recording.add(access::Scope::ingest);
+  return caller.scopes == recording ? access::Tenants::Use::record : access::Tenants::Use::other;
+}
+
 std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
   if (auto refused = refuse_unread(request)) return refused;
   if (is_public(request.path)) return std::nullopt;
@@ -137,8 +143,13 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
     return std::unexpected(http::problem(
         403, "a session changes something only with the header X-Vestige-CSRF; GET /api/session gives it"));
   auto policy = parts_.policies.of(known->principal.tenant).policy;
+  auto* const trail = parts_.trail_of(known->principal.tenant);
+  if (trail == nullptr)
+    return std::unexpected(http::problem(
+        Error{.kind = ErrorKind::unavailable, .message = "this tenant is being set up; try again"}));
   Caller caller{.principal = std::move(known->principal),
                 .client = std::move(client),
+                .trail = trail,
                 .session_token = std::move(known->token),
                 .operation = &operation,
                 .policy = std::move(policy),
@@ -149,6 +160,10 @@ std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& requ
   caller.reason = *std::move(reason);
   if (operation.look != access::Look::none || is_act_about_person(operation))
     if (auto told = tell_of_look(request, caller); !told) return std::unexpected(http::problem(told.error()));
+  if (auto admitted = parts_.tenants.admit(principal.tenant, use_of(*known)); !admitted) {
+    caller.decision.why = admitted.error().message;
+    return caller;
+  }
   if (known->restricted &&
       std::ranges::find(restricted_operations, operation.name) == std::end(restricted_operations)) {
     caller.decision.why = "change your password first (POST /api/account/password): you may do nothing else";

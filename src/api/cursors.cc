@@ -38,12 +38,12 @@ audit::CursorOwner owner_of(const Caller& caller) {
 }  // namespace
 
 std::optional<audit::Cursor> Api::Impl::saved_cursor(const Caller& caller, std::string_view name) const {
-  return parts_.cursors.find(owner_of(caller), name);
+  return caller.trail->cursors().find(owner_of(caller), name);
 }
 
 void Api::Impl::get_cursors(const Caller& caller, http::Request, http::Responder responder) {
   std::string out = "{\"cursors\":[";
-  for (const auto& cursor : parts_.cursors.list(owner_of(caller)))
+  for (const auto& cursor : caller.trail->cursors().list(owner_of(caller)))
     out += fmt::format("{}{}", out.back() == '[' ? "" : ",", cursor_json(cursor));
   responder.respond(json_response(200, out + "]}"));
 }
@@ -59,7 +59,7 @@ void Api::Impl::put_cursor(const Caller& caller, http::Request request, http::Re
   audit::Cursor cursor{request.captures.at("name"), *next};
   auto answer = cursor_json(cursor);
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.cursors.save(
+  caller.trail->cursors().save(
       owner_of(caller), std::move(cursor), [shared, answer = std::move(answer)](const Status& outcome) {
         shared->respond(outcome ? json_response(200, answer) : http::problem(outcome.error()));
       });

@@ -1,6 +1,5 @@
 // Links by which customers see what is about them. Whoever opens one is that customer, so making one is as
 // much as reading everything about them (docs/decisions/0096).
-#include "api/internal/body.h"
 #include "api/internal/impl.h"
 #include "base/time_text.h"
 
@@ -30,7 +29,7 @@ void Api::Impl::post_customer_links(const Caller& caller, http::Request request,
     if (!made) return http::problem(made.error());
     json::ObjectWriter out;
     out.text("token", made->token);
-    out.text("link", fmt::format("{}/mine#{}", self->parts_.public_url, made->token));
+    out.text("link", self->link_to(fmt::format("mine#{}", made->token), caller.principal.tenant));
     out.text("expiresAt", format_time(made->expires));
     return json_response(201, out.str());
   });

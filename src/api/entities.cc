@@ -61,8 +61,9 @@ Error of_parameter(Error error) {
 
 }  // namespace
 
-LookedAt Api::Impl::look_at(std::string_view type, std::string_view id) const {
-  return {.query = {}, .target_type = std::string(type), .target_id = parts_.digests.recorded_id(id)};
+LookedAt Api::Impl::look_at(const Caller& caller, std::string_view type, std::string_view id) {
+  return {
+      .query = {}, .target_type = std::string(type), .target_id = caller.trail->digests().recorded_id(id)};
 }
 
 void Api::Impl::answer_page(const Caller& caller, LookedAt at, http::Request request, audit::Wanted wanted,
@@ -70,11 +71,11 @@ void Api::Impl::answer_page(const Caller& caller, LookedAt at, http::Request req
   if (auto paging = take_paging(request, wanted); !paging)
     return responder.respond(http::problem(paging.error()));
   look(caller, std::move(responder),
-       [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted),
+       [trail = caller.trail, told = std::move(at), wanted = std::move(wanted),
         caller = format_uuid(caller.principal.id)](const audit::Visibility& visibility,
                                                    LookedAt& at) -> http::Response {
          at = told;
-         const auto page = audit::search_page(self->parts_.reader, {visibility, caller}, wanted);
+         const auto page = audit::search_page(trail->reader(), {visibility, caller}, wanted);
          return page ? json_response(200, answer_json(*page)) : http::problem(of_parameter(page.error()));
        });
 }
@@ -82,13 +83,13 @@ void Api::Impl::answer_page(const Caller& caller, LookedAt at, http::Request req
 void Api::Impl::answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
                             http::Responder responder) {
   look(caller, std::move(responder),
-       [self = shared_from_this(), told = std::move(at), wanted = std::move(wanted), fold = std::move(fold),
+       [trail = caller.trail, told = std::move(at), wanted = std::move(wanted), fold = std::move(fold),
         caller = format_uuid(caller.principal.id)](audit::Visibility visibility,
                                                    LookedAt& at) -> http::Response {
          at = told;
          // A fold tells what is hidden from what was removed by its absence.
          visibility.masks = false;
-         const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, {});
+         const auto gathered = audit::gather(trail->reader(), {visibility, caller}, wanted, {});
          if (!gathered) return http::problem(gathered.error());
          if (gathered->steps.empty())
            return no_such("entity: no entry of the trail has this target type and id");
@@ -100,7 +101,7 @@ void Api::Impl::answer_fold(const Caller& caller, LookedAt at, audit::Wanted wan
 void Api::Impl::get_history(const Caller& caller, http::Request request, http::Responder responder) {
   const auto entity = entity_of(request);
   auto wanted = about(entity);
-  answer_page(caller, look_at(entity.type, entity.id), std::move(request), std::move(wanted),
+  answer_page(caller, look_at(caller, entity.type, entity.id), std::move(request), std::move(wanted),
               std::move(responder));
 }
 
@@ -116,7 +117,7 @@ void Api::Impl::get_state(const Caller& caller, http::Request request, http::Res
   if (!at) return responder.respond(http::problem(at.error()));
   const auto entity = entity_of(request);
   answer_fold(
-      caller, look_at(entity.type, entity.id), about(entity),
+      caller, look_at(caller, entity.type, entity.id), about(entity),
       [entity, at = *at](const audit::Gathered& gathered) {
         return audit::fold_state({entity.type, entity.id}, gathered, at);
       },
@@ -130,7 +131,7 @@ void Api::Impl::get_diff(const Caller& caller, http::Request request, http::Resp
   if (!to) return responder.respond(http::problem(to.error()));
   const auto entity = entity_of(request);
   answer_fold(
-      caller, look_at(entity.type, entity.id), about(entity),
+      caller, look_at(caller, entity.type, entity.id), about(entity),
       [entity, from = *from, to = *to](const audit::Gathered& gathered) {
         return audit::fold_diff({entity.type, entity.id}, gathered, from, to);
       },
@@ -140,7 +141,7 @@ void Api::Impl::get_diff(const Caller& caller, http::Request request, http::Resp
 void Api::Impl::get_blame(const Caller& caller, http::Request request, http::Responder responder) {
   const auto entity = entity_of(request);
   answer_fold(
-      caller, look_at(entity.type, entity.id), about(entity),
+      caller, look_at(caller, entity.type, entity.id), about(entity),
       [entity](const audit::Gathered& gathered) {
         return audit::fold_blame({entity.type, entity.id}, gathered);
       },

@@ -62,9 +62,9 @@ void Api::Impl::post_events(const Caller& caller, http::Request request, http::R
     return responder.respond(http::problem(
         415, fmt::format("events come as application/json or application/x-ndjson, not as {}", type)));
   const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
-  auto batch = parts_.ingest.prepare(request.body, *form, context);
+  auto batch = caller.trail->ingest().prepare(request.body, *form, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(parts_.ingest, *std::move(batch), std::move(responder));
+  submit(caller.trail->ingest(), *std::move(batch), std::move(responder));
 }
 
 void Api::Impl::post_import(const Caller& caller, http::Request request, http::Responder responder) {
@@ -75,9 +75,9 @@ void Api::Impl::post_import(const Caller& caller, http::Request request, http::R
   const auto format = request.captures.find("format");
   CHECK(format != request.captures.end());
   const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
-  auto batch = parts_.ingest.prepare_import(request.body, format->second, context);
+  auto batch = caller.trail->ingest().prepare_import(request.body, format->second, context);
   if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(parts_.ingest, *std::move(batch), std::move(responder));
+  submit(caller.trail->ingest(), *std::move(batch), std::move(responder));
 }
 
 void Api::Impl::submit(audit::Ingest& ingest, audit::Batch batch, http::Responder responder) {
@@ -104,24 +104,24 @@ void Api::Impl::look_at_event(const Caller& caller, const http::Request& request
 
 void Api::Impl::get_event(const Caller& caller, http::Request request, http::Responder responder) {
   look_at_event(caller, request, std::move(responder),
-                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
-                  auto event = self->parts_.reader.event(id, visibility);
+                [trail = caller.trail](const Uuid& id, const audit::Visibility& visibility) {
+                  auto event = trail->reader().event(id, visibility);
                   return event ? json_response(200, *std::move(event)) : http::problem(event.error());
                 });
 }
 
 void Api::Impl::get_sealed(const Caller& caller, http::Request request, http::Responder responder) {
   look_at_event(caller, request, std::move(responder),
-                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
-                  auto bytes = self->parts_.reader.sealed_bytes(id, visibility);
+                [trail = caller.trail](const Uuid& id, const audit::Visibility& visibility) {
+                  auto bytes = trail->reader().sealed_bytes(id, visibility);
                   return bytes ? json_response(200, *std::move(bytes)) : http::problem(bytes.error());
                 });
 }
 
 void Api::Impl::get_proof(const Caller& caller, http::Request request, http::Responder responder) {
   look_at_event(caller, request, std::move(responder),
-                [self = shared_from_this()](const Uuid& id, const audit::Visibility& visibility) {
-                  auto proof = self->parts_.reader.proof(id, visibility);
+                [trail = caller.trail](const Uuid& id, const audit::Visibility& visibility) {
+                  auto proof = trail->reader().proof(id, visibility);
                   return proof ? text_response(*std::move(proof), "") : http::problem(proof.error());
                 });
 }
@@ -172,7 +172,7 @@ void Api::Impl::post_disclose(const Caller& caller, http::Request request, http:
                 [self = shared_from_this(), caller, asked = exact(caller, request),
                  paths = *std::move(paths)](const Uuid& id, audit::Visibility visibility) mutable {
                   visibility.masks = false;
-                  auto disclosure = audit::disclose(self->parts_.reader, id, paths, visibility);
+                  auto disclosure = audit::disclose(caller.trail->reader(), id, paths, visibility);
                   if (disclosure) return json_response(200, *std::move(disclosure));
                   // What is closed to the caller opens with a second person's yes, where the grant says so.
                   const auto rule = access::values_rule(caller.decision.grant);

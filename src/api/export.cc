@@ -120,11 +120,11 @@ Result<bool> Api::Impl::is_large(const Caller& caller, const audit::Search& sear
   std::uint64_t entries = 0;
   auto visibility = visibility_of(caller);
   visibility.masks = false;
-  VESTIGE_CHECKED(parts_.reader.visit(0, parts_.reader.size(), search, visibility,
-                                      [&](const audit::MatchedEntry&) -> Result<bool> {
-                                        ++entries;
-                                        return !waits(entries);
-                                      }));
+  VESTIGE_CHECKED(caller.trail->reader().visit(0, caller.trail->reader().size(), search, visibility,
+                                               [&](const audit::MatchedEntry&) -> Result<bool> {
+                                                 ++entries;
+                                                 return !waits(entries);
+                                               }));
   return waits(entries);
 }
 
@@ -135,11 +135,12 @@ void Api::Impl::begin_export(const Caller& caller, access::ExactRequest exact_re
                              http::Responder responder) {
   const bool csv = order.csv;
   const auto asked_for = order.search;
-  const LookedAt at{.query = parts_.digests.recorded(order.search), .target_type = {}, .target_id = {}};
+  const LookedAt at{
+      .query = caller.trail->digests().recorded(order.search), .target_type = {}, .target_id = {}};
   auto visibility = visibility_of(caller);
   visibility.masks = false;
   auto given_out = visibility.given_out;
-  auto begun = audit::Export::begin(parts_.reader, std::move(visibility), std::move(order));
+  auto begun = audit::Export::begin(caller.trail->reader(), std::move(visibility), std::move(order));
   if (!begun) {
     leave_export();
     return answer_look(caller, at, {}, refusal(caller, begun.error()), std::move(responder));
@@ -161,7 +162,7 @@ void Api::Impl::begin_export(const Caller& caller, access::ExactRequest exact_re
                                                                .at = at,
                                                                .given_out = std::move(given_out)});
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  record_look(look, [self = shared_from_this(), running, csv, shared](Status recorded) {
+  record_look(caller, look, [self = shared_from_this(), running, csv, shared](Status recorded) {
     if (recorded) return self->run_export(std::move(*running), csv, std::move(*shared));
     self->leave_export();
     shared->respond(http::problem(recorded.error()));
@@ -190,7 +191,7 @@ void Api::Impl::run_export(RunningExport running, bool csv, http::Responder resp
 void Api::Impl::record_export(const RunningExport& ended) {
   auto look = look_of(ended.caller, ended.at, *ended.given_out, 200);
   if (!ended.whole || ended.sent < ended.bytes.size()) look.outcome = "failure";
-  record_look(look, [](const Status&) {});
+  record_look(ended.caller, look, [](const Status&) {});
 }
 
 bool Api::Impl::RunningExport::advance() {

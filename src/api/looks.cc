@@ -72,15 +72,16 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
   return look;
 }
 
-void Api::Impl::record_look(const audit::Look& look, std::function<void(Status)> then) {
-  auto batch = parts_.looks.prepare_system(audit::look_event(look));
+void Api::Impl::record_look(const Caller& caller, const audit::Look& look, std::function<void(Status)> then) {
+  auto batch = caller.trail->looks().prepare_system(audit::look_event(look));
   if (!batch) return then(std::unexpected(std::move(batch).error()));
-  parts_.looks.submit(*std::move(batch), [self = shared_from_this(), then = std::move(then)](auto outcome) {
-    auto status = std::make_shared<Status>();
-    if (!outcome) *status = std::unexpected(std::move(outcome).error());
-    // Off the committer.
-    self->parts_.loop.post([status, then] { then(std::move(*status)); });
-  });
+  caller.trail->looks().submit(*std::move(batch),
+                               [self = shared_from_this(), then = std::move(then)](auto outcome) {
+                                 auto status = std::make_shared<Status>();
+                                 if (!outcome) *status = std::unexpected(std::move(outcome).error());
+                                 // Off the committer.
+                                 self->parts_.loop.post([status, then] { then(std::move(*status)); });
+                               });
 }
 
 void Api::Impl::answer_look(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
@@ -88,7 +89,7 @@ void Api::Impl::answer_look(const Caller& caller, const LookedAt& at, const audi
   if (caller.operation->look == access::Look::none) return responder.respond(std::move(response));
   auto answer =
       std::make_shared<std::pair<http::Responder, http::Response>>(std::move(responder), std::move(response));
-  record_look(look_of(caller, at, given_out, answer->second.status), [answer](Status recorded) {
+  record_look(caller, look_of(caller, at, given_out, answer->second.status), [answer](Status recorded) {
     answer->first.respond(recorded ? std::move(answer->second) : http::problem(recorded.error()));
   });
 }

@@ -25,12 +25,12 @@ void Api::Impl::get_record(const Caller& caller, http::Request request, http::Re
   if (const auto target_type = request.query_value("targetType"))
     wanted.raw("targetType", fmt::format("[{}]", quoted(*target_type)));
   look(caller, std::move(responder),
-       [self = shared_from_this(), type, wanted, id = request.captures["id"],
+       [trail = caller.trail, type, wanted, id = request.captures["id"],
         caller = format_uuid(caller.principal.id)](const audit::Visibility& visibility,
                                                    LookedAt& at) -> http::Response {
          at.target_type = type->name;
-         at.target_id = self->parts_.digests.recorded_id(id);
-         const auto gathered = audit::gather(self->parts_.reader, {visibility, caller}, wanted, type->kinds);
+         at.target_id = trail->digests().recorded_id(id);
+         const auto gathered = audit::gather(trail->reader(), {visibility, caller}, wanted, type->kinds);
          if (!gathered) return http::problem(gathered.error());
          if (gathered->steps.empty()) return no_such(type->name);
          auto record = audit::fold_record(*type, id, *gathered);
@@ -42,7 +42,7 @@ void Api::Impl::get_session_record(const Caller& caller, http::Request request, 
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("session"));
   look(caller, std::move(responder),
-       [self = shared_from_this(), id = format_uuid(*id), caller = format_uuid(caller.principal.id)](
+       [trail = caller.trail, id = format_uuid(*id), caller = format_uuid(caller.principal.id)](
            const audit::Visibility& visibility, LookedAt& at) -> http::Response {
          const auto& type = audit::signed_in_session();
          at = {.query = {}, .target_type = "SESSION", .target_id = id};
@@ -52,8 +52,7 @@ void Api::Impl::get_session_record(const Caller& caller, http::Request request, 
                                           R"({{"and":[{{"field":"kind","prefix":"access."}},)"
                                           R"({{"field":"targetId","equals":"{0}"}}]}}]}})",
                                           id));
-         const auto gathered =
-             audit::gather(self->parts_.looks_reader, {visibility, caller}, wanted, type.kinds);
+         const auto gathered = audit::gather(trail->looks_reader(), {visibility, caller}, wanted, type.kinds);
          if (!gathered) return http::problem(gathered.error());
          if (gathered->steps.empty()) return no_such("session");
          auto record = audit::fold_record(type, id, *gathered);

@@ -40,10 +40,10 @@ void Api::Impl::get_review(const Caller& caller, http::Request request, http::Re
   if (!month)
     return responder.respond(http::problem(400, "the parameter month must be a month like 2026-11"));
   look(caller, std::move(responder),
-       [self = shared_from_this(), month = *month](const audit::Visibility& visibility,
-                                                   LookedAt& at) -> http::Response {
+       [trail = caller.trail, month = *month](const audit::Visibility& visibility,
+                                              LookedAt& at) -> http::Response {
          at = {.query = {}, .target_type = "MONTH", .target_id = month.text()};
-         auto review = audit::review_access(self->parts_.looks_reader, visibility, month);
+         auto review = audit::review_access(trail->looks_reader(), visibility, month);
          *visibility.given_out = {};  // figures, and no entries
          return review ? json_response(200, *std::move(review)) : http::problem(review.error());
        });
@@ -51,7 +51,7 @@ void Api::Impl::get_review(const Caller& caller, http::Request request, http::Re
 
 void Api::Impl::post_review(const Caller& caller, http::Request request, http::Responder responder) {
   if (auto refused = wrong_type(request, "a sign-off")) return responder.respond(*std::move(refused));
-  const auto wanted = parse_sign_off(request.body, parts_.looks_reader.size());
+  const auto wanted = parse_sign_off(request.body, caller.trail->looks_reader().size());
   if (!wanted) return responder.respond(http::problem(wanted.error()));
   const auto event = audit::sign_off_event({.month = wanted->month,
                                             .size = wanted->size,
@@ -61,9 +61,9 @@ void Api::Impl::post_review(const Caller& caller, http::Request request, http::R
                                             .source_name = caller.principal.name,
                                             .role = caller.decision.role});
   if (!event) return responder.respond(http::problem(event.error()));
-  auto batch = parts_.looks.prepare_system(*event);
+  auto batch = caller.trail->looks().prepare_system(*event);
   if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(parts_.looks, *std::move(batch), std::move(responder));
+  submit(caller.trail->looks(), *std::move(batch), std::move(responder));
 }
 
 }  // namespace vestige::api

@@ -44,7 +44,7 @@ void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Req
          const auto parsed = self->parse_search(body.empty() ? "{}" : std::string_view(body));
          if (!parsed) return http::problem(parsed.error());
          auto search = (*parsed)->search;
-         at.query = self->parts_.digests.recorded(search);
+         at.query = caller.trail->digests().recorded(search);
          const bool figures = caller.decision.grant.rows == access::Rows::counted;
          if (figures && search.tally.empty())
            return http::problem(
@@ -60,11 +60,11 @@ void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Req
 }
 
 void Api::Impl::post_search(const Caller& caller, http::Request request, http::Responder responder) {
-  search_in(parts_.reader, caller, std::move(request), std::move(responder));
+  search_in(caller.trail->reader(), caller, std::move(request), std::move(responder));
 }
 
 void Api::Impl::post_search_looks(const Caller& caller, http::Request request, http::Responder responder) {
-  search_in(parts_.looks_reader, caller, std::move(request), std::move(responder));
+  search_in(caller.trail->looks_reader(), caller, std::move(request), std::move(responder));
 }
 
 }  // namespace vestige::api

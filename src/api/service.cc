@@ -31,8 +31,19 @@ void Api::Impl::get_matrix(const Caller& caller, http::Request, http::Responder 
   responder.respond(json_response(200, access::matrix_json(*caller.policy)));
 }
 
-// Asks the database, so not on the loop's threads.
-void Api::Impl::get_metrics(http::Request, http::Responder responder) {
+// Figures are of all tenants together, and would tell one of the others: where there are others, they are for
+// the home tenant. Asks the database, so not on the loop's threads.
+void Api::Impl::get_metrics(http::Request request, http::Responder responder) {
+  if (!parts_.tenants.alone()) {
+    const auto caller = signed_in(request, access::Client::of(request.peer_address, ""));
+    const bool may = caller && !caller->restricted && caller->principal.tenant == access::home_tenant_id &&
+                     caller->principal.kind != access::PrincipalKind::customer;
+    if (!may)
+      return responder.respond(http::problem(
+          401,
+          "this server has several tenants, whose figures are for whoever runs it: send the header "
+          "Authorization: Bearer <key> with a key of the tenant default"));
+  }
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.signing.post([self = shared_from_this(), shared] { shared->respond(self->metrics()); });
 }
@@ -40,13 +51,14 @@ void Api::Impl::get_metrics(http::Request, http::Responder responder) {
 http::Response Api::Impl::metrics() {
   const auto log = parts_.log.figures();
   const auto server = parts_.http_figures();
-  const auto ids = parts_.stream.ids().figures();
+  auto& home = *parts_.trail_of(access::home_tenant_id);
+  const auto ids = home.stream().ids().figures();
   std::string out;
-  figure(out, "entries", "gauge", "Entries of the audit stream.", parts_.stream.size());
+  figure(out, "entries", "gauge", "Entries of the audit stream.", home.stream().size());
   figure(out, "entries_sealed", "gauge", "Entries of the audit stream that are in segments.",
-         parts_.stream.sealed_size());
+         home.stream().sealed_size());
   figure(out, "checkpoint_size", "gauge", "Size of the tree that was signed last.",
-         parts_.signer.signed_size());
+         home.signer().signed_size());
   figure(out, "commit_groups_total", "counter", "Group commits since start.", log.groups);
   figure(out, "commit_records_total", "counter", "Entries committed since start.", log.records);
   figure(out, "commit_refused_total", "counter", "Requests that the log refused since start.", log.refused);

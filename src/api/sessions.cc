@@ -1,5 +1,4 @@
 // What people who are signed in do about themselves: see and end their sessions, change how they sign in.
-#include "api/internal/body.h"
 #include "api/internal/cookies.h"
 #include "api/internal/impl.h"
 #include "base/time_text.h"

@@ -4,16 +4,12 @@
 #include <charconv>
 
 #include "access/single_sign_on.h"
-#include "api/internal/body.h"
 #include "api/internal/cookies.h"
 #include "api/internal/impl.h"
 #include "http/url.h"
 
 namespace vestige::api {
 namespace {
-
-// Whom a request is for, before anybody is known.
-std::string tenant_of(const http::Request&) { return "default"; }
 
 access::Client client_of(const http::Request& request) {
   return access::Client::of(request.peer_address, request.header("user-agent").value_or(""));
@@ -71,6 +67,31 @@ bool Api::Impl::comes_from_elsewhere(const http::Request& request) const {
   return url->authority != request.header("host").value_or("") && !(own && url->origin() == own->origin());
 }
 
+// What is of no use is refused like what is wrong, by the same way: that a tenant is there, or is suspended,
+// is nobody's business who does not come in.
+Result<access::LoginRequest> Api::Impl::login_of(const Body& body) const {
+  access::LoginRequest login;
+  VESTIGE_TRY(const auto tenant, body.text_if_any("tenant"));
+  VESTIGE_TRY(login.login_name, body.text("loginName"));
+  VESTIGE_TRY(login.password, body.text("password"));
+  VESTIGE_TRY(const auto code, body.text_if_any("code"));
+  login.tenant = tenant.value_or(std::string(access::home_tenant_id));
+  login.code = code.value_or("");
+  if (parts_.tenants.admit(login.tenant, access::Tenants::Use::other)) return login;
+  login.login_name = fmt::format("{}/{}", login.tenant, login.login_name);  // no name of anybody has a slash
+  login.tenant = access::home_tenant_id;
+  return login;
+}
+
+Result<Api::Impl::SentLink> Api::Impl::link_of(const Body& body) const {
+  SentLink link;
+  VESTIGE_TRY(const auto tenant, body.text_if_any("tenant"));
+  VESTIGE_TRY(link.token, body.text("token"));
+  link.tenant = tenant.value_or(std::string(access::home_tenant_id));
+  if (parts_.tenants.admit(link.tenant, access::Tenants::Use::other)) return link;
+  return SentLink{.tenant = std::string(access::home_tenant_id), .token = ""};
+}
+
 std::optional<http::Response> Api::Impl::refuse_unread(const http::Request& request) const {
   if (request.method != "POST" || !is_sign_in(request.path)) return std::nullopt;
   if (comes_from_elsewhere(request))
@@ -108,16 +129,9 @@ void Api::Impl::let_in(http::Responder responder, std::function<http::Response()
 // ----------------------------------------------------------------------------------- with a password
 
 void Api::Impl::post_sign_in(http::Request request, http::Responder responder) {
-  const auto body = Body::read(request, {"loginName", "password", "code"});
+  const auto body = Body::read(request, {"tenant", "loginName", "password", "code"});
   if (!body) return responder.respond(body.error());
-  const auto login = [&]() -> Result<access::LoginRequest> {
-    access::LoginRequest wanted{.tenant = tenant_of(request), .login_name = {}, .password = {}};
-    VESTIGE_TRY(wanted.login_name, body->text("loginName"));
-    VESTIGE_TRY(wanted.password, body->text("password"));
-    VESTIGE_TRY(const auto code, body->text_if_any("code"));
-    wanted.code = code.value_or("");
-    return wanted;
-  }();
+  const auto login = login_of(*body);
   if (!login) return responder.respond(http::problem(login.error()));
   const auto old = cookie_of(request, session_cookie_name(parts_.over_tls));
   let_in(std::move(responder), [self = shared_from_this(), login = *login, client = client_of(request),
@@ -131,53 +145,57 @@ void Api::Impl::post_sign_in(http::Request request, http::Responder responder) {
 }
 
 void Api::Impl::post_first_administrator(http::Request request, http::Responder responder) {
-  const auto body = Body::read(request, {"token", "loginName", "password"});
+  const auto body = Body::read(request, {"tenant", "token", "loginName", "password"});
   if (!body) return responder.respond(body.error());
-  const auto token = body->text("token");
+  const auto link = link_of(*body);
+  if (!link) return responder.respond(http::problem(link.error()));
   const auto login_name = body->text("loginName");
   const auto password = body->text("password");
-  for (const auto* text : {&token, &login_name, &password})
+  for (const auto* text : {&login_name, &password})
     if (!*text) return responder.respond(http::problem(text->error()));
-  let_in(std::move(responder), [self = shared_from_this(), tenant = tenant_of(request), token = *token,
-                                login_name = *login_name, password = *password, client = client_of(request)] {
-    const auto account =
-        self->parts_.identity.first_administrator().redeem(tenant, token, login_name, password, client);
+  let_in(std::move(responder), [self = shared_from_this(), link = *link, login_name = *login_name,
+                                password = *password, client = client_of(request)] {
+    const auto account = self->parts_.identity.first_administrator().redeem(link.tenant, link.token,
+                                                                            login_name, password, client);
     return account ? json_response(201, account_json(*account)) : not_let_in(account.error());
   });
 }
 
 void Api::Impl::post_invitation(http::Request request, http::Responder responder) {
-  const auto body = Body::read(request, {"token", "password"});
+  const auto body = Body::read(request, {"tenant", "token", "password"});
   if (!body) return responder.respond(body.error());
-  const auto token = body->text("token");
+  const auto link = link_of(*body);
+  if (!link) return responder.respond(http::problem(link.error()));
   const auto password = body->text("password");
-  for (const auto* text : {&token, &password})
-    if (!*text) return responder.respond(http::problem(text->error()));
-  let_in(std::move(responder), [self = shared_from_this(), tenant = tenant_of(request), token = *token,
-                                password = *password, client = client_of(request)] {
-    const auto set = self->parts_.identity.accounts().redeem_invitation(tenant, token, password, client);
-    return set ? empty_response(204) : not_let_in(set.error());
-  });
+  if (!password) return responder.respond(http::problem(password.error()));
+  let_in(std::move(responder),
+         [self = shared_from_this(), link = *link, password = *password, client = client_of(request)] {
+           const auto set =
+               self->parts_.identity.accounts().redeem_invitation(link.tenant, link.token, password, client);
+           return set ? empty_response(204) : not_let_in(set.error());
+         });
 }
 
 void Api::Impl::post_customer_sign_in(http::Request request, http::Responder responder) {
-  const auto body = Body::read(request, {"token"});
+  const auto body = Body::read(request, {"tenant", "token"});
   if (!body) return responder.respond(body.error());
-  const auto token = body->text("token");
-  if (!token) return responder.respond(http::problem(token.error()));
+  const auto link = link_of(*body);
+  if (!link) return responder.respond(http::problem(link.error()));
   const auto old = cookie_of(request, session_cookie_name(parts_.over_tls));
-  let_in(std::move(responder), [self = shared_from_this(), tenant = tenant_of(request), token = *token,
-                                client = client_of(request), old = std::string(old.value_or(""))] {
-    const auto opened = self->parts_.identity.customer_links().redeem(tenant, token, client);
+  let_in(std::move(responder), [self = shared_from_this(), link = *link, client = client_of(request),
+                                old = std::string(old.value_or(""))] {
+    const auto opened = self->parts_.identity.customer_links().redeem(link.tenant, link.token, client);
     return opened ? self->opened(*opened, old, client) : not_let_in(opened.error());
   });
 }
 
 // ------------------------------------------------------------------------------------- at a provider
 
-void Api::Impl::get_providers(http::Request, http::Responder responder) {
+void Api::Impl::get_providers(http::Request request, http::Responder responder) {
+  const auto tenant = request.query_value("tenant").value_or(access::home_tenant_id);
   std::string list;
   for (const auto* provider : parts_.identity.sign_on().providers()) {
+    if (provider->tenant != tenant) continue;
     json::ObjectWriter out;
     out.text("name", provider->name)
         .text("label", provider->label.empty() ? provider->name : provider->label);
@@ -231,6 +249,8 @@ http::Response Api::Impl::come_back(const std::string& provider, const access::o
         return refusal_page(told.error());
     return refusal_page(person.error());
   }
+  if (!parts_.tenants.admit(person->tenant, access::Tenants::Use::other))
+    return refusal_page(Error{.kind = ErrorKind::denied, .message = "nobody can sign in here now"});
   const auto opened = access::open_session_of(identity.sessions(), *person, client);
   if (!opened) return refusal_page(opened.error());
   auto response = empty_response(303);

@@ -43,7 +43,7 @@ Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::parse_search(s
 }
 
 void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Responder responder) {
-  std::uint64_t next = parts_.reader.size();
+  std::uint64_t next = caller.trail->reader().size();
   if (const auto last = request.header("last-event-id")) {
     const auto index = parse_index(*last);
     if (!index || *index == UINT64_MAX)
@@ -67,19 +67,20 @@ void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Re
   const auto visibility = visibility_of(caller);
   if (const auto visible = audit::check_visible(visibility, (*search)->search); !visible)
     return answer_look(caller, {}, {}, refusal(caller, visible.error()), std::move(responder));
-  Follower follower{
-      .stream = nullptr,
-      .search = *search,
-      .next = next,
-      .last_sent = {},
-      .caller = caller,
-      .at = {.query = parts_.digests.recorded((*search)->search), .target_type = {}, .target_id = {}},
-      .visibility = visibility};
+  Follower follower{.stream = nullptr,
+                    .search = *search,
+                    .next = next,
+                    .last_sent = {},
+                    .caller = caller,
+                    .at = {.query = caller.trail->digests().recorded((*search)->search),
+                           .target_type = {},
+                           .target_id = {}},
+                    .visibility = visibility};
   auto look = look_of(caller, follower.at, {}, 200);
   look.action = "WATCH_BEGUN";
   auto shared =
       std::make_shared<std::pair<http::Responder, Follower>>(std::move(responder), std::move(follower));
-  record_look(look, [self = shared_from_this(), shared](Status recorded) {
+  record_look(caller, look, [self = shared_from_this(), shared](Status recorded) {
     if (!recorded) return shared->first.respond(http::problem(recorded.error()));
     self->begin_stream(std::move(shared->second), std::move(shared->first));
   });
@@ -99,7 +100,8 @@ void Api::Impl::begin_stream(Follower follower, http::Responder responder) {
 
 // What a follower was given; nothing waits for this entry.
 void Api::Impl::record_stream(const Follower& ended) {
-  record_look(look_of(ended.caller, ended.at, *ended.visibility.given_out, 200), [](const Status&) {});
+  record_look(ended.caller, look_of(ended.caller, ended.at, *ended.visibility.given_out, 200),
+              [](const Status&) {});
 }
 
 void Api::Impl::start_streams(std::chrono::milliseconds period) {
@@ -112,9 +114,10 @@ void Api::Impl::start_streams(std::chrono::milliseconds period) {
 bool Api::Impl::feed(Follower& follower, std::chrono::nanoseconds now) {
   if (!follower.stream->open()) return false;
   if (follower.stream->unsent_bytes() > unsent_bytes_max) return true;
-  if (follower.next < parts_.reader.size()) {
+  auto& reader = follower.caller.trail->reader();
+  if (follower.next < reader.size()) {
     const auto answer =
-        parts_.reader.follow(follower.next, events_a_turn, follower.search->search, follower.visibility);
+        reader.follow(follower.next, events_a_turn, follower.search->search, follower.visibility);
     // Damage ends the stream; the search that follows says what it is.
     if (!answer) return false;
     std::string bytes;

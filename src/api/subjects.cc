@@ -43,11 +43,10 @@ void Api::Impl::post_erase(const Caller& caller, http::Request request, http::Re
   if (auto refused = wrong_type(request, "a person")) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
-  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted),
-                             tenant = caller.principal.tenant] {
-    const auto done = self->parts_.erasures.erase(wanted);
+  act(std::move(responder), [self = shared_from_this(), trail = caller.trail, wanted = *std::move(wanted)] {
+    const auto done = trail->erasures().erase(wanted);
     if (!done) return http::problem(done.error());
-    if (auto forgotten = self->parts_.forget_in_state(tenant, wanted.subject); !forgotten)
+    if (auto forgotten = self->parts_.forget_in_state(trail->tenant(), wanted.subject); !forgotten)
       return http::problem(forgotten.error());
     return json_response(
         200, fmt::format(
@@ -60,16 +59,16 @@ void Api::Impl::post_reauthorise(const Caller& caller, http::Request request, ht
   if (auto refused = wrong_type(request, "a person")) return responder.respond(*std::move(refused));
   auto wanted = parse_subject_request(request, caller);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
-  act(std::move(responder), [self = shared_from_this(), wanted = *std::move(wanted)] {
-    return keys_response(self->parts_.erasures.reauthorise(wanted));
+  act(std::move(responder), [trail = caller.trail, wanted = *std::move(wanted)] {
+    return keys_response(trail->erasures().reauthorise(wanted));
   });
 }
 
-void Api::Impl::get_subject_keys(const Caller&, http::Request request, http::Responder responder) {
+void Api::Impl::get_subject_keys(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = request.captures.find("id");
   if (id == request.captures.end() || id->second.empty()) return responder.respond(no_such("person"));
-  act(std::move(responder), [self = shared_from_this(), subject = std::string(id->second)] {
-    return keys_response(self->parts_.erasures.keys(subject));
+  act(std::move(responder), [trail = caller.trail, subject = std::string(id->second)] {
+    return keys_response(trail->erasures().keys(subject));
   });
 }
 
@@ -82,7 +81,7 @@ void Api::Impl::get_certificate(const Caller& caller, http::Request request, htt
     return responder.respond(no_such("erasure"));
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.acts.post([self = shared_from_this(), caller, shared, index] {
-    auto done = self->parts_.erasures.certificate(index);
+    auto done = caller.trail->erasures().certificate(index);
     auto response = done ? text_response(std::move(done->certificate), "") : http::problem(done.error());
     const LookedAt at{.query = {}, .target_type = "ERASURE", .target_id = fmt::format("{}", index)};
     self->answer_look(caller, at, {}, std::move(response), std::move(*shared));

@@ -62,9 +62,9 @@ http::ServerOptions http_options(const cli::ServeArguments& arguments) {
 Status provide_admin_key(TrailService& service, access::ApiKeys& keys) {
   for (const auto& key : keys.list())
     if (key.scopes.has(access::Scope::admin) || key.role == access::service_role) return {};
-  VESTIGE_TRY(
-      const auto created,
-      keys.make({.name = "admin", .tenant = std::string(home_tenant), .scopes = access::Scopes::all()}));
+  VESTIGE_TRY(const auto created, keys.make({.name = "admin",
+                                             .tenant = std::string(access::home_tenant_id),
+                                             .scopes = access::Scopes::all()}));
   VESTIGE_CHECKED(platform::replace_file(service.data(), std::string(admin_key_name),
                                          view(created.key + "\n"), platform::FileMode::secret));
   VESTIGE_CHECKED(keys.add(created, nullptr));
@@ -80,10 +80,16 @@ Status write_lock_content(platform::FileSystem& data, std::string_view content) 
   return content.empty() ? Status{} : file->write(0, view(content));
 }
 
-// A group of a provider gives roles of people that there are, or whoever has it comes in and may nothing, or
-// too much.
-Status check_mapped_roles(const cli::ServeArguments& arguments, const access::Policies& policies) {
-  for (const auto& provider : arguments.sso)
+// A provider is of a tenant that there is, and its groups give roles of people that there are, or whoever has
+// one comes in and may nothing, or too much.
+Status check_providers(const cli::ServeArguments& arguments, const access::Policies& policies,
+                       const access::Tenants& tenants) {
+  for (const auto& provider : arguments.sso) {
+    if (!tenants.find(provider.tenant))
+      return fail(ErrorKind::invalid,
+                  fmt::format("Sign-in provider \"{}\" is for the tenant \"{}\", which there is not. Make it "
+                              "first: start without this provider, `vestige tenant create {}`, start again.",
+                              provider.name, provider.tenant, provider.tenant));
     for (const auto& [group, roles] : provider.roles)
       for (const auto& role : roles)
         if (!access::is_for_people(role) || !policies.has_role(provider.tenant, role))
@@ -92,12 +98,13 @@ Status check_mapped_roles(const cli::ServeArguments& arguments, const access::Po
               fmt::format("Sign-in provider \"{}\": the group \"{}\" is mapped to \"{}\", which is no "
                           "role of people in the policy.",
                           provider.name, group, role));
+  }
   return {};
 }
 
 // Said to whoever started the server; the link is worth nothing once it was used, and after a day.
 Status offer_first_administrator(access::Identity& identity, const std::string& url) {
-  VESTIGE_TRY(const auto token, identity.first_administrator().offer(home_tenant));
+  VESTIGE_TRY(const auto token, identity.first_administrator().offer(access::home_tenant_id));
   if (token)
     spdlog::info(
         "nobody administers accounts yet; whoever opens this link first, within a day, does: "
@@ -163,21 +170,14 @@ api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& serv
           .signing = loops.signing,
           .clock = platform::system_clock(),
           .log = service.log(),
-          .stream = service.audit_stream(),
-          .signer = service.signer(),
-          .ingest = service.ingest(),
-          .reader = service.reader(),
-          .erasures = service.erasures(),
-          .cursors = service.cursors(),
-          .looks = service.looks(),
-          .looks_reader = service.looks_reader(),
-          .digests = service.digests(),
+          .trail_of = [&service](std::string_view tenant) { return service.find(tenant); },
           .kinds = service.kinds(),
           .database = state.database(),
           .fields = state.fields(),
           .outbox = state.outbox(),
           .policies = state.policies(),
           .identity = state.identity(),
+          .tenants = state.tenants(),
           .forget_in_state = [&state](std::string_view tenant,
                                       std::string_view subject) { return state.forget(tenant, subject); },
           .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
@@ -191,7 +191,7 @@ void keep_house(TrailService& service, Loops& loops) {
     if (auto kept = service.housekeep(); !kept) spdlog::error("housekeeping: {}", kept.error().message);
   });
   loops.acts.every(housekeeping_period, [&service] {
-    if (auto finished = service.erasures().finish(); !finished)
+    if (auto finished = service.finish_erasures(); !finished)
       spdlog::error("an erasure is not finished yet: {}", finished.error().message);
   });
 }
@@ -231,7 +231,7 @@ Status run(const cli::ServeArguments& arguments) {
   VESTIGE_TRY(auto service, TrailService::open(service_options(arguments), clock, entropy));
   VESTIGE_CHECKED(service->start());
   VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), arguments.sso));
-  VESTIGE_CHECKED(check_mapped_roles(arguments, state->policies()));
+  VESTIGE_CHECKED(check_providers(arguments, state->policies(), state->tenants()));
   VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
   // Whatever kept it from serving, the trail is closed in order.
   auto served = serve_requests(arguments, *service, *state);

@@ -71,6 +71,10 @@ Result<std::unique_ptr<StateService>> StateService::open(TrailService& trail, pl
                    .csrf_key = key("csrf"),
                    .customer_link_key = key("customer-link"),
                    .providers = std::move(providers)}));
+  VESTIGE_TRY(
+      service->tenants_,
+      access::Tenants::open(*service->database_, *service->outbox_, service->identity_->sessions(), clock,
+                            [&trail](const std::string& tenant) { return trail.open_tenant(tenant); }));
   return service;
 }
 
@@ -88,7 +92,8 @@ void StateService::stop() {
 }
 
 Status StateService::relay_into_trail(std::span<const state::OutboxEvent> events) {
-  auto* ingest = trail_.ingest_of(events.front().tenant, events.front().stream);
+  auto* const tenant = trail_.find(events.front().tenant);
+  auto* const ingest = tenant == nullptr ? nullptr : tenant->ingest_of(events.front().stream);
   if (ingest == nullptr)
     return fail(ErrorKind::invalid,
                 fmt::format("there is no stream {}/{}", events.front().tenant, events.front().stream));
@@ -98,7 +103,7 @@ Status StateService::relay_into_trail(std::span<const state::OutboxEvent> events
     texts.push_back(
         fmt::format("{{\"id\":\"{}\",{}", format_uuid(event.id), std::string_view(event.event).substr(1)));
   VESTIGE_TRY(auto batch, ingest->prepare_relayed(texts));
-  VESTIGE_TRY(const auto appended, trail_.append(*ingest, std::move(batch)));
+  VESTIGE_TRY(const auto appended, tenant->append(*ingest, std::move(batch)));
   static_cast<void>(appended);
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include "access/identity.h"
 #include "access/policies.h"
+#include "access/tenants.h"
 #include "platform/event_loop.h"
 #include "state/database.h"
 #include "state/fields.h"
@@ -46,6 +47,7 @@ class StateService {
   state::Outbox& outbox() { return *outbox_; }
   access::Policies& policies() { return *policies_; }
   access::Identity& identity() { return *identity_; }
+  access::Tenants& tenants() { return *tenants_; }
 
  private:
   StateService(TrailService& trail, platform::Clock& clock) : trail_(trail), clock_(clock) {}
@@ -63,6 +65,7 @@ class StateService {
   std::unique_ptr<state::Relay> relay_;
   std::unique_ptr<access::Policies> policies_;
   std::unique_ptr<access::Identity> identity_;
+  std::unique_ptr<access::Tenants> tenants_;
 };
 
 }  // namespace vestige::app

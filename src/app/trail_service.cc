@@ -2,49 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <future>
-
+#include "access/principal.h"
 #include "base/check.h"
-#include "base/encoding.h"
-#include "crypto/digest.h"
 #include "json/json.h"
 
 namespace vestige::app {
 namespace {
 
-constexpr std::string_view audit_name = "audit";
-constexpr std::string_view access_name = "access";
-constexpr std::string_view checkpoint_name = "checkpoint";
-
 std::string quoted(std::string_view text) {
   std::string out;
   json::append_quoted(out, text);
   return out;
-}
-
-// Always the same id for the same segment, so that recording it again adds nothing.
-Uuid segment_event_id(const trail::Stream& stream, const trail::SegmentRecord& record) {
-  const auto digest =
-      crypto::sha256({view("vestige segment entry"), view(stream.full_name()), record.segment.digest});
-  Block16 half;
-  std::memcpy(half.data(), digest.data(), half.size());
-  return make_uuid_v8(half);
-}
-
-std::string file_json(const trail::SegmentRecord& record, std::string_view ending,
-                      const trail::FileDigest& file) {
-  return fmt::format(R"({{"bytes":{},"file":"{}","sha256":"{}"}})", file.bytes,
-                     trail::range_file_name(record.first, record.end, ending), to_hex(file.digest));
-}
-
-std::string segment_event(const trail::Stream& stream, const trail::SegmentRecord& record) {
-  return fmt::format(
-      R"({{"id":"{}","kind":"system.segment","action":"SEALED","sourceType":"SERVER","targetType":"STREAM","targetId":{},)"
-      R"("detail":{{"first":{},"end":{},"rows":{},"segment":{},"hashes":{},"ids":{}}}}})",
-      format_uuid(segment_event_id(stream, record)), quoted(stream.full_name()), record.first, record.end,
-      record.end - record.first, file_json(record, trail::segment_ending, record.segment),
-      file_json(record, trail::hashes_ending, record.hashes),
-      file_json(record, trail::ids_ending, record.ids));
 }
 
 }  // namespace
@@ -119,24 +87,10 @@ trail::LogParts TrailService::log_parts() {
 
 Status TrailService::open_log() {
   VESTIGE_TRY(kinds_, audit::KindRegistry::with_shipped_kinds());
-  const std::vector<trail::StreamSpec> streams = {{std::string(home_tenant), std::string(audit_name), true},
-                                                  {std::string(home_tenant), std::string(access_name), true}};
-  VESTIGE_TRY(log_, trail::Log::open(log_parts(), options_.trail, streams));
-  audit_ = log_->stream(home_tenant, audit_name);
-  access_ = log_->stream(home_tenant, access_name);
-  CHECK(audit_ != nullptr && access_ != nullptr);
-  return {};
-}
-
-Status TrailService::open_signers() {
-  for (auto* stream : log_->streams()) {
-    if (!stream->proofs()) continue;
-    VESTIGE_TRY(auto signer, trail::Signer::open(*signer_files_, entropy_, clock_, stream->full_name(),
-                                                 options_.origin_prefix, log_->data_id(), stream->size()));
-    VESTIGE_CHECKED(signer->check(stream->snapshot()));
-    signers_.push_back({stream, std::move(signer), {}});
-  }
-  CHECK(!signers_.empty() && signers_.front().stream == audit_);
+  const std::string tenant(access::home_tenant_id);
+  VESTIGE_TRY(log_, trail::Log::open(log_parts(), options_.trail,
+                                     {{tenant, std::string(audit::audit_stream_name), true},
+                                      {tenant, std::string(audit::access_stream_name), true}}));
   return {};
 }
 
@@ -146,36 +100,74 @@ Result<std::unique_ptr<TrailService>> TrailService::open(const TrailServiceOptio
   VESTIGE_CHECKED(service->open_directories(Missing::make));
   VESTIGE_CHECKED(service->open_vault());
   VESTIGE_CHECKED(service->open_log());
-  VESTIGE_CHECKED(service->open_signers());
-  VESTIGE_CHECKED(service->open_audit());
-  service->segments_recorded_.assign(service->log_->streams().size(), 0);
+  VESTIGE_CHECKED(service->open_tenants());
   return service;
 }
 
-Status TrailService::open_audit() {
-  auto server = options_.server;
+// Those that the log has, so that the erasures of all of them are held against the vault before any is
+// served.
+Status TrailService::open_tenants() {
+  server_ = options_.server;
   if (!options_.location_database.empty()) {
     VESTIGE_TRY(locations_, audit::LocationDatabase::open(options_.location_database));
-    server.locate = [&locations = *locations_](std::string_view address) {
+    server_.locate = [&locations = *locations_](std::string_view address) {
       return locations.locate(address);
     };
   }
-  ingest_ = std::make_unique<audit::Ingest>(*log_, *audit_, *vault_, *kinds_, clock_, entropy_, server);
-  VESTIGE_CHECKED(ingest_->resume());
-  looks_ = std::make_unique<audit::Ingest>(*log_, *access_, *vault_, *kinds_, clock_, entropy_, server);
-  VESTIGE_CHECKED(looks_->resume());
-  reader_ = std::make_unique<audit::Reader>(*audit_, *vault_, signer_of(*audit_), &erasure_index_);
-  looks_reader_ = std::make_unique<audit::Reader>(*access_, *vault_, signer_of(*access_), &erasure_index_);
-  digests_ = std::make_unique<audit::QueryDigests>(*vault_, home_tenant);
-  VESTIGE_CHECKED(open_erasures());
-  cursors_ = std::make_unique<audit::Cursors>(*log_, *audit_);
+  for (const auto* stream : log_->streams()) {
+    // A crash while a tenant was made may have left one stream; nothing is in it, and open_tenant() goes on.
+    const bool whole = log_->stream(stream->tenant(), audit::audit_stream_name) != nullptr &&
+                       log_->stream(stream->tenant(), audit::access_stream_name) != nullptr;
+    if (whole && find(stream->tenant()) == nullptr) VESTIGE_CHECKED(take_in(stream->tenant()));
+  }
+  home_ = find(access::home_tenant_id);
+  CHECK(home_ != nullptr);
   return {};
 }
 
-trail::Signer& TrailService::signer_of(const trail::Stream& stream) {
-  const auto found = std::ranges::find(signers_, &stream, &StreamSigner::stream);
-  CHECK(found != signers_.end());
-  return *found->signer;
+audit::TenantTrailParts TrailService::tenant_parts() {
+  return {.log = *log_,
+          .vault = *vault_,
+          .kinds = *kinds_,
+          .clock = clock_,
+          .entropy = entropy_,
+          .data = *data_,
+          .signer_files = *signer_files_,
+          .origin_prefix = options_.origin_prefix,
+          .server = server_,
+          .ledger = ledger_,
+          .erasure = options_.erasure};
+}
+
+Status TrailService::take_in(const std::string& tenant) {
+  VESTIGE_TRY(auto opened, audit::TenantTrail::open(tenant_parts(), tenant));
+  VESTIGE_CHECKED(opened->erasures().check(vault_files_->describe(std::string(vault::journal_name))));
+  const Lock lock(tenants_mutex_);
+  tenants_.emplace(tenant, std::move(opened));
+  return {};
+}
+
+Status TrailService::open_tenant(const std::string& tenant) {
+  const Lock opening(opening_);
+  if (find(tenant) != nullptr) return {};
+  for (const auto name : {audit::audit_stream_name, audit::access_stream_name}) {
+    const auto added = log_->add_stream({tenant, std::string(name), true});
+    if (!added) return std::unexpected(added.error());
+  }
+  return take_in(tenant);
+}
+
+audit::TenantTrail* TrailService::find(std::string_view tenant) const {
+  const Lock lock(tenants_mutex_);
+  const auto found = tenants_.find(tenant);
+  return found == tenants_.end() ? nullptr : found->second.get();
+}
+
+std::vector<audit::TenantTrail*> TrailService::tenants() const {
+  const Lock lock(tenants_mutex_);
+  std::vector<audit::TenantTrail*> all;
+  for (const auto& [name, tenant] : tenants_) all.push_back(tenant.get());
+  return all;
 }
 
 Result<trail::ReindexReport> TrailService::reindex(const TrailServiceOptions& options, platform::Clock& clock,
@@ -191,31 +183,9 @@ Result<trail::ReindexReport> TrailService::reindex(const TrailServiceOptions& op
   return trail::reindex(service.log_parts(), progress);
 }
 
-Status TrailService::open_erasures() {
-  erasures_ = std::make_unique<audit::Erasures>(
-      audit::ErasureParts{*log_, *audit_, signer(), *vault_, *ingest_, erasure_index_,
-                          [this](audit::Batch batch) { return append(*ingest_, std::move(batch)); }},
-      options_.erasure);
-  return erasures_->check(vault_files_->describe(std::string(vault::journal_name)));
-}
-
 Result<audit::BatchOutcome> TrailService::record(std::string_view event) {
-  VESTIGE_TRY(auto batch, ingest_->prepare_system(event));
-  return append(*ingest_, std::move(batch));
-}
-
-audit::Ingest* TrailService::ingest_of(std::string_view tenant, std::string_view stream) {
-  if (tenant != home_tenant) return nullptr;
-  if (stream == audit_name) return ingest_.get();
-  return stream == access_name ? looks_.get() : nullptr;
-}
-
-Result<audit::BatchOutcome> TrailService::append(audit::Ingest& ingest, audit::Batch batch) {
-  std::promise<Result<audit::BatchOutcome>> promise;
-  auto outcome = promise.get_future();
-  ingest.submit(std::move(batch),
-                [&promise](Result<audit::BatchOutcome> result) { promise.set_value(std::move(result)); });
-  return outcome.get();
+  VESTIGE_TRY(auto batch, ingest().prepare_system(event));
+  return home_->append(ingest(), std::move(batch));
 }
 
 Status TrailService::start() {
@@ -227,29 +197,20 @@ Status TrailService::start() {
       quoted(options_.server.node), quoted(options_.version), quoted(options_.server.node), recovery.created,
       recovery.clean, recovery.entries_replayed, recovery.bytes_copied);
   VESTIGE_CHECKED(record(event));
-  VESTIGE_CHECKED(erasures_->finish());
+  VESTIGE_CHECKED(finish_erasures());
   return housekeep();
 }
 
-Status TrailService::record_segments(const trail::Stream& stream, std::size_t& recorded) {
-  const auto segments = stream.record().segments;
-  for (; recorded < segments.size(); ++recorded)
-    VESTIGE_CHECKED(record(segment_event(stream, segments[recorded])));
+Status TrailService::finish_erasures() {
+  for (auto* tenant : tenants()) VESTIGE_CHECKED(tenant->erasures().finish());
   return {};
 }
 
 Status TrailService::housekeep() {
-  const auto streams = log_->streams();
-  for (std::size_t i = 0; i < streams.size(); ++i)
-    VESTIGE_CHECKED(record_segments(*streams[i], segments_recorded_[i]));
-  for (auto& [stream, signer, written] : signers_) {
-    VESTIGE_TRY(auto note, signer->sign(stream->snapshot()));
-    if (note == written) continue;
-    VESTIGE_CHECKED(platform::replace_file(*data_, platform::join(stream->directory(), checkpoint_name),
-                                           view(note), platform::FileMode::shared_read));
-    written = std::move(note);
-  }
-  return {};
+  Status kept;
+  for (auto* tenant : tenants())
+    if (auto one = tenant->housekeep(); !one && kept) kept = std::move(one);
+  return kept;
 }
 
 Status TrailService::stop() {

@@ -1,35 +1,32 @@
-// The trail with everything it needs, assembled: directories, vault, log, signers, ingest, reader. Without
-// HTTP, so that benchmarks and tests use the very thing that the server serves.
+// The trail with everything it needs, assembled: directories, vault, log, and each tenant's part of it.
+// Without HTTP, so that benchmarks and tests use the very thing that the server serves.
 //
-// Order of start: lock, vault, recovery, signers checked, receivedAt resumed, the vault held against the
-// trail's erasures, threads. Order of stop: the last entry, the last checkpoint, the clean end mark.
+// Order of start: lock, vault, recovery, each tenant's signers checked and receivedAt resumed, the vault held
+// against the erasures of all, threads. Order of stop: the last entry, the last checkpoints, the clean end
+// mark.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "audit/cursors.h"
-#include "audit/erasure.h"
-#include "audit/ingest.h"
 #include "audit/location.h"
-#include "audit/looks.h"
-#include "audit/reader.h"
 #include "audit/search/tokens.h"
 #include "audit/sidecar_keys.h"
+#include "audit/tenant_trail.h"
+#include "base/mutex.h"
 #include "platform/clock.h"
 #include "platform/entropy.h"
 #include "platform/files.h"
 #include "trail/log/log.h"
 #include "trail/log/reindex.h"
-#include "trail/log/signer.h"
 #include "vault/root_key.h"
 #include "vault/vault.h"
 
 namespace vestige::app {
 
 inline constexpr std::string_view lock_name = "LOCK";
-inline constexpr std::string_view home_tenant = "default";
 
 struct TrailServiceOptions {
   std::string data;
@@ -56,33 +53,34 @@ class TrailService {
   TrailService(const TrailService&) = delete;
   TrailService& operator=(const TrailService&) = delete;
 
-  // Finishes an erasure that was interrupted; puts the start on record, and segments that a crash kept from
+  // Finishes erasures that were interrupted; puts the start on record, and segments that a crash kept from
   // being recorded.
   Status start();
   // To be called about once a second: signs what is new, writes the checkpoint files, records segments that
-  // were closed.
+  // were closed. Of all tenants, also where one fails; gives the first error.
   Status housekeep();
+  // Goes on with erasures that were interrupted, of all tenants. Not on a thread that may not wait.
+  Status finish_erasures();
   Status stop();
 
-  // Appends an entry of the server's own and waits until it is durable. Not on the committer.
+  // Makes the trail of a tenant, or finds that it is there. Durable when it returns; after an error or a
+  // crash to be called again. Writes files; thread-safe.
+  Status open_tenant(const std::string& tenant);
+  // Null where there is none. As long as the service.
+  audit::TenantTrail* find(std::string_view tenant) const;
+  audit::TenantTrail& home() const { return *home_; }
+
+  // Appends an entry of the server's own to the home tenant's trail and waits until it is durable. Not on the
+  // committer.
   Result<audit::BatchOutcome> record(std::string_view event);
-  Result<audit::BatchOutcome> append(audit::Ingest& ingest, audit::Batch batch);
 
   platform::FileSystem& data() { return *data_; }
   vault::Vault& vault() { return *vault_; }
   trail::Log& log() { return *log_; }
-  trail::Stream& audit_stream() { return *audit_; }
-  trail::Signer& signer() { return *signers_.front().signer; }
-  audit::Ingest& ingest() { return *ingest_; }
-  audit::Reader& reader() { return *reader_; }
-  audit::Erasures& erasures() { return *erasures_; }
-  audit::Cursors& cursors() { return *cursors_; }
-  // Of a stream by its name; nullptr where there is none.
-  audit::Ingest* ingest_of(std::string_view tenant, std::string_view stream);
-  // The way in and the way out of the stream `access`.
-  audit::Ingest& looks() { return *looks_; }
-  audit::Reader& looks_reader() { return *looks_reader_; }
-  const audit::QueryDigests& digests() const { return *digests_; }
+  // Of the home tenant.
+  audit::Ingest& ingest() { return home_->ingest(); }
+  audit::Reader& reader() { return home_->reader(); }
+  audit::Erasures& erasures() { return home_->erasures(); }
   const audit::KindRegistry& kinds() const { return *kinds_; }
   const vault::RootKey& root_key() const { return root_key_; }
   // Whether vault and signer lie below the data directory, where its backups would take them along.
@@ -92,12 +90,6 @@ class TrailService {
  private:
   class Wrapper;
   class Barrier;
-  struct StreamSigner {
-    trail::Stream* stream;
-    std::unique_ptr<trail::Signer> signer;
-    std::string written;  // the note in the checkpoint file
-  };
-
   TrailService(const TrailServiceOptions& options, platform::Clock& clock, platform::Entropy& entropy);
   // Whether directories are made, and the signer's is opened; or those that must be there are.
   enum class Missing { make, refuse };
@@ -105,11 +97,11 @@ class TrailService {
   Status open_vault();
   trail::LogParts log_parts();
   Status open_log();
-  Status open_signers();
-  Status open_audit();
-  trail::Signer& signer_of(const trail::Stream& stream);
-  Status open_erasures();
-  Status record_segments(const trail::Stream& stream, std::size_t& recorded);
+  Status open_tenants();
+  audit::TenantTrailParts tenant_parts();
+  // Checks the tenant's erasures too, and makes the tenant known.
+  Status take_in(const std::string& tenant);
+  std::vector<audit::TenantTrail*> tenants() const;
 
   const TrailServiceOptions options_;
   platform::Clock& clock_;
@@ -130,18 +122,12 @@ class TrailService {
   std::unique_ptr<audit::SealedTokeniser> sealed_tokeniser_;
   std::unique_ptr<audit::VaultSidecarKeys> sidecar_keys_;
   std::unique_ptr<trail::Log> log_;
-  trail::Stream* audit_ = nullptr;
-  trail::Stream* access_ = nullptr;
-  std::vector<StreamSigner> signers_;
-  std::unique_ptr<audit::Ingest> ingest_;
-  audit::ErasureIndex erasure_index_;
-  std::unique_ptr<audit::Reader> reader_;
-  std::unique_ptr<audit::Erasures> erasures_;
-  std::unique_ptr<audit::Cursors> cursors_;
-  std::unique_ptr<audit::Ingest> looks_;
-  std::unique_ptr<audit::Reader> looks_reader_;
-  std::unique_ptr<audit::QueryDigests> digests_;
-  std::vector<std::size_t> segments_recorded_;  // by stream
+  audit::ServerContext server_;
+  audit::ErasureLedger ledger_;
+  Mutex opening_;  // one tenant at a time
+  mutable Mutex tenants_mutex_;
+  std::map<std::string, std::unique_ptr<audit::TenantTrail>, std::less<>> tenants_ GUARDED_BY(tenants_mutex_);
+  audit::TenantTrail* home_ = nullptr;
   bool stopped_ = false;
 };
 

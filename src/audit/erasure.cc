@@ -116,7 +116,8 @@ Result<internal::ProvenEntry> prove(const trail::Snapshot& snapshot, std::uint64
 Erasures::Erasures(ErasureParts parts, ErasureOptions options)
     : parts_(std::move(parts)),
       options_(options),
-      id_key_(parts_.vault.purpose_key("erasure-entry", parts_.stream.tenant())) {}
+      id_key_(parts_.vault.purpose_key("erasure-entry", parts_.stream.tenant())),
+      ledger_(parts_.ledger) {}
 
 // Keyed, so that nobody can take the id first; always the same, so that no step is recorded twice.
 Uuid Erasures::id_of(std::string_view step, std::uint64_t intent) const {
@@ -152,10 +153,10 @@ Result<Acknowledged> Erasures::append(const std::string& event, std::string_view
 }
 
 Status Erasures::check(const std::string& journal) {
-  const Lock lock(mutex_);
-  const auto counted = mark_of(parts_, count_mark);
+  const Lock lock(ledger_.mutex);
+  ledger_.counted += mark_of(parts_, count_mark);
   const auto known = parts_.vault.erasures();
-  if (counted > known)
+  if (ledger_.counted > known)
     return fail(
         ErrorKind::conflict,
         fmt::format(
@@ -164,13 +165,13 @@ Status Erasures::check(const std::string& journal) {
             "copy of the vault's erasure journal (the file \"erased\" of the vault that served last, or "
             "of any later backup; it holds no keys), put it in place as {} and start again: what is in "
             "it is erased again before anything is served.",
-            counted, known, journal));
+            ledger_.counted, known, journal));
   const auto snapshot = parts_.stream.snapshot();
   for (auto next = mark_of(parts_, outcome_mark); next != 0;) {
     VESTIGE_TRY(const auto record, snapshot.read(next - 1));
     VESTIGE_TRY(const auto outcome, internal::read_outcome(record.entry, next - 1));
     for (const auto& ref : outcome.refs) parts_.index.add(ref, outcome.index);
-    refs_[outcome.journal_record] = outcome.refs;
+    ledger_.refs[outcome.journal_record] = outcome.refs;
     const auto erasure = parts_.vault.erasure(outcome.journal_record);
     if (!erasure || erasure->entry != outcome.intent)
       return fail(
@@ -190,9 +191,9 @@ Status Erasures::check(const std::string& journal) {
 }
 
 Status Erasures::finish() {
-  const Lock lock(mutex_);
+  const Lock lock(ledger_.mutex);
   VESTIGE_CHECKED(finish_locked());
-  // Also those that this trail knows nothing of: it may be a copy from before, beside today's vault.
+  // Also those that no trail here knows of: they may be copies from before, beside today's vault.
   return forget_lost();
 }
 
@@ -203,7 +204,7 @@ Status Erasures::finish_locked() {
 
 Result<CertifiedErasure> Erasures::erase(const SubjectRequest& request) {
   VESTIGE_CHECKED(admit(request));
-  const Lock lock(mutex_);
+  const Lock lock(ledger_.mutex);
   VESTIGE_CHECKED(finish_locked());
   const auto& tenant = parts_.stream.tenant();
   VESTIGE_TRY(const auto before, parts_.vault.look_up(tenant, request.subject));
@@ -254,22 +255,22 @@ Result<std::uint64_t> Erasures::destroy(std::uint64_t index) {
   if (const auto last = mark_of(parts_, outcome_mark); last != 0) outcome.previous = last - 1;
   VESTIGE_TRY(const auto placed, append(internal::outcome_event(id, outcome), outcome_mark));
   for (const auto& ref : outcome.refs) parts_.index.add(ref, placed.index);
-  refs_[outcome.journal_record] = outcome.refs;
+  ledger_.refs[outcome.journal_record] = outcome.refs;
   return placed.index;
 }
 
 Status Erasures::forget_lost() {
   trail::Forgotten forgotten{.from = 0, .to = parts_.vault.erasures(), .tokens = {}};
-  if (forgotten_ == forgotten.to) return {};
+  if (ledger_.forgotten == forgotten.to) return {};
   const auto oldest = parts_.log.oldest_sealed_generation().value_or(forgotten.to);
-  // Back to the one that is furthest behind, or to an erasure that this trail does not tell of.
+  // Back to the one that is furthest behind, or to an erasure that no trail tells of.
   for (forgotten.from = forgotten.to; forgotten.from > std::min(oldest, forgotten.to - 1); --forgotten.from) {
-    const auto refs = refs_.find(forgotten.from - 1);
-    if (refs == refs_.end()) break;
+    const auto refs = ledger_.refs.find(forgotten.from - 1);
+    if (refs == ledger_.refs.end()) break;
     std::ranges::move(tokens_of(refs->second), std::back_inserter(forgotten.tokens));
   }
   VESTIGE_CHECKED(parts_.log.forget(forgotten));
-  forgotten_ = forgotten.to;
+  ledger_.forgotten = forgotten.to;
   return {};
 }
 
@@ -302,7 +303,7 @@ Result<std::string> Erasures::make_certificate(std::uint64_t intent, std::uint64
 }
 
 Result<CertifiedErasure> Erasures::certificate(std::uint64_t intent) {
-  const Lock lock(mutex_);
+  const Lock lock(ledger_.mutex);
   VESTIGE_TRY(const auto outcome, find(id_of("outcome", intent)));
   if (!outcome) return no_such_erasure(intent);
   return complete(intent);
@@ -324,7 +325,7 @@ Result<SubjectKeys> Erasures::keys(std::string_view subject) {
 Result<SubjectKeys> Erasures::reauthorise(const SubjectRequest& request) {
   VESTIGE_CHECKED(admit(request));
   {
-    const Lock lock(mutex_);
+    const Lock lock(ledger_.mutex);
     VESTIGE_CHECKED(finish_locked());
     const auto& tenant = parts_.stream.tenant();
     VESTIGE_TRY(const auto before, parts_.vault.look_up(tenant, request.subject));

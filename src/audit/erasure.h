@@ -12,9 +12,9 @@
 // 4. No certificate is made while an index tells of what an erasure took: forget_lost() comes before it.
 // 5. The certificate is made once and kept as an entry; every later call gives its very bytes.
 //
-// Owner: app, one per stream that takes events. Thread-safe; one call at a time does something, the others
-// wait. Calls wait for the disk, and erase() rewrites what tells of the person, so they belong on a thread of
-// their own.
+// Owner: TenantTrail, one per stream that takes events. Thread-safe; of all tenants together one call at a
+// time does something, the others wait. Calls wait for the disk, and erase() rewrites what tells of the
+// person, so they belong on a thread of their own.
 #pragma once
 
 #include <functional>
@@ -58,6 +58,16 @@ struct SubjectKeys {
   std::optional<std::uint64_t> outcome;  // the same; absent where another copy of the trail has it
 };
 
+// The vault has one journal for all tenants, and the indexes of sealed values count by it; so what the
+// tenants' trails tell of it is put together here. Owner: app, one per log.
+struct ErasureLedger {
+  Mutex mutex;  // whoever erases holds it
+  // By record of the vault's journal, as far as some trail tells of it: what was taken.
+  std::map<std::uint64_t, std::vector<Block16>> refs GUARDED_BY(mutex);
+  std::uint64_t counted GUARDED_BY(mutex) = 0;               // by the trails that were checked
+  std::optional<std::uint64_t> forgotten GUARDED_BY(mutex);  // erasures that no index tells of any more
+};
+
 struct ErasureParts {
   trail::Log& log;
   trail::Stream& stream;
@@ -65,6 +75,7 @@ struct ErasureParts {
   vault::Vault& vault;
   Ingest& ingest;
   ErasureIndex& index;
+  ErasureLedger& ledger;
   // Submits a batch and waits until it is settled.
   std::function<Result<BatchOutcome>(Batch)> append;
 };
@@ -73,20 +84,21 @@ class Erasures {
  public:
   explicit Erasures(ErasureParts parts, ErasureOptions options = {});
 
-  // Before anything is served: conflict where the trail counts erasures that the vault's journal does not
-  // have, which is an older vault. `journal` is the journal's name, for the message. Fills the index.
-  Status check(const std::string& journal) EXCLUDES(mutex_);
-  // Finishes what was interrupted. After check(), with the log running.
-  Status finish() EXCLUDES(mutex_);
+  // Once, before anything is served: conflict where the trails counted so far count more erasures than the
+  // vault's journal has, which is an older vault. `journal` is the journal's name, for the message. Fills
+  // index and ledger.
+  Status check(const std::string& journal);
+  // Finishes what was interrupted. After check() of all tenants, with the log running.
+  Status finish();
 
   // Gives the certificate; for a person who is erased already, the one of then. A person who was never seen
   // is erased like any other: it bars what would come.
-  Result<CertifiedErasure> erase(const SubjectRequest& request) EXCLUDES(mutex_);
+  Result<CertifiedErasure> erase(const SubjectRequest& request);
   // not_found where the entry is no intent of an erasure that is finished.
-  Result<CertifiedErasure> certificate(std::uint64_t intent) EXCLUDES(mutex_);
+  Result<CertifiedErasure> certificate(std::uint64_t intent);
   Result<SubjectKeys> keys(std::string_view subject);
   // conflict where the person is not erased.
-  Result<SubjectKeys> reauthorise(const SubjectRequest& request) EXCLUDES(mutex_);
+  Result<SubjectKeys> reauthorise(const SubjectRequest& request);
 
  private:
   struct Found {
@@ -95,23 +107,20 @@ class Erasures {
   };
   Uuid id_of(std::string_view step, std::uint64_t intent) const;
   Result<std::optional<Found>> find(const Uuid& id) const;
-  Result<Acknowledged> append(const std::string& event, std::string_view mark) REQUIRES(mutex_);
-  Status finish_locked() REQUIRES(mutex_);
-  Result<CertifiedErasure> complete(std::uint64_t intent) REQUIRES(mutex_);
-  Result<std::uint64_t> destroy(std::uint64_t intent) REQUIRES(mutex_);
+  Result<Acknowledged> append(const std::string& event, std::string_view mark) REQUIRES(ledger_.mutex);
+  Status finish_locked() REQUIRES(ledger_.mutex);
+  Result<CertifiedErasure> complete(std::uint64_t intent) REQUIRES(ledger_.mutex);
+  Result<std::uint64_t> destroy(std::uint64_t intent) REQUIRES(ledger_.mutex);
   // Makes the indexes of sealed values forget what every erasure so far took.
-  Status forget_lost() REQUIRES(mutex_);
-  Result<std::string> certify(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
-  Result<std::string> make_certificate(std::uint64_t intent, std::uint64_t outcome) REQUIRES(mutex_);
+  Status forget_lost() REQUIRES(ledger_.mutex);
+  Result<std::string> certify(std::uint64_t intent, std::uint64_t outcome) REQUIRES(ledger_.mutex);
+  Result<std::string> make_certificate(std::uint64_t intent, std::uint64_t outcome) REQUIRES(ledger_.mutex);
 
   const ErasureParts parts_;
   const ErasureOptions options_;
   const crypto::HmacKey id_key_;
-  Mutex mutex_;
-  std::optional<std::uint64_t> unfinished_ GUARDED_BY(mutex_);  // the intent
-  // By record of the vault's journal, as far as this trail tells of them.
-  std::map<std::uint64_t, std::vector<Block16>> refs_ GUARDED_BY(mutex_);
-  std::optional<std::uint64_t> forgotten_ GUARDED_BY(mutex_);  // erasures that no index tells of any more
+  ErasureLedger& ledger_;
+  std::optional<std::uint64_t> unfinished_ GUARDED_BY(ledger_.mutex);  // the intent
 };
 
 }  // namespace vestige::audit

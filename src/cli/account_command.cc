@@ -109,12 +109,6 @@ int show_account(const AccountArguments& arguments, const Result<json::Document>
   return exit_ok;
 }
 
-// A link begins with the server's public address, or is a path of the server that was asked.
-std::string whole_link(const json::Value& answer, const Target& target) {
-  auto link = text_of(answer, "link");
-  return link.starts_with('/') ? target.url + link : link;
-}
-
 int show_invitation(const AccountArguments& arguments, const Asking& asking,
                     const Result<json::Document>& answer, Surroundings& surroundings) {
   if (!answer) return report(surroundings, answer.error());
@@ -123,7 +117,8 @@ int show_invitation(const AccountArguments& arguments, const Asking& asking,
     return exit_ok;
   }
   const auto account = answer->root().find("account");
-  surroundings.print(fmt::format("{}\n", escaped(whole_link(answer->root(), asking.target()))));
+  surroundings.print(
+      fmt::format("{}\n", escaped(asking.target().whole_link(text_of(answer->root(), "link")))));
   surroundings.say(fmt::format(
       "With this link {} sets a password. It is good once, until {}, and is shown this once: send it to them "
       "and nobody else.\n",
@@ -230,7 +225,8 @@ int run_customer_link(const CustomerLinkArguments& arguments, Surroundings& surr
     surroundings.print(json::canonical(document.root()) + "\n");
     return exit_ok;
   }
-  surroundings.print(fmt::format("{}\n", escaped(whole_link(document.root(), connection->target()))));
+  surroundings.print(
+      fmt::format("{}\n", escaped(connection->target().whole_link(text_of(document.root(), "link")))));
   surroundings.say(fmt::format(
       "Whoever opens this link sees everything about this customer, unmasked. It is good {}, until {}: send "
       "it to them and nobody else.\n",

@@ -69,6 +69,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_account(app, invocation);
   declare_customer_link(app, invocation);
   declare_approval(app, invocation);
+  declare_tenant(app, invocation);
   declare_subject(app, invocation);
   declare_bench(app, invocation);
 }

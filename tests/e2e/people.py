@@ -46,17 +46,17 @@ class Browser:
         return self
 
 
-def make_account(server, name, *roles, password=PASSWORD, by=None):
+def make_account(server, name, *roles, password=PASSWORD, by=None, tenant="default"):
     """An account with a password; gives it as the server describes it."""
     post = by.ask if by else lambda method, path, body: ask(server, method, path, body)
     made = post("POST", "/api/accounts", {"loginName": name, "displayName": name.title(), "roles": list(roles)})
     assert made.status == 201, made
-    set_password(server, made.json()["token"], password)
+    set_password(server, made.json()["token"], password, tenant)
     return made.json()["account"]
 
 
-def set_password(server, token, password=PASSWORD):
-    answer = ask(server, "POST", "/api/sign-in/invitation", {"token": token, "password": password}, key=None)
+def set_password(server, token, password=PASSWORD, tenant="default"):
+    answer = ask(server, "POST", "/api/sign-in/invitation", {"tenant": tenant, "token": token, "password": password}, key=None)
     assert answer.status == 204, answer
 
 

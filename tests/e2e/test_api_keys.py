@@ -38,7 +38,9 @@ NEEDS.update({("GET", "/api/session"): SESSION, ("DELETE", "/api/session"): SESS
               ("GET", f"/api/accounts/{SOME_ID}"): "admin", ("PUT", f"/api/accounts/{SOME_ID}/roles"): "admin",
               **{("POST", f"/api/accounts/{SOME_ID}/{act}"): "admin" for act in (
                   "disable", "enable", "unlock", "reset-password", "require-password-change", "remove-second-factor")},
-              ("DELETE", f"/api/accounts/{SOME_ID}/sessions"): "admin", ("POST", "/api/customer-links"): "admin"})
+              ("DELETE", f"/api/accounts/{SOME_ID}/sessions"): "admin", ("POST", "/api/customer-links"): "admin",
+              ("GET", "/api/tenants"): "admin", ("POST", "/api/tenants"): "admin", ("PUT", "/api/tenants/ghost/tier"): "admin",
+              **{("POST", f"/api/tenants/ghost/{act}"): "admin" for act in ("suspend", "resume", "administrator")}})
 PUBLIC = ("/sign-in", "/welcome", "/mine", "/api/sign-in/providers", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/tlog/default/audit/checkpoint",
           "/tlog/default/audit/vkey", "/tlog/default/audit/tile/0/000.p/1")
 BODIES = {"/api/events": event(), "/auditlog/events/v2": {}, "/api/access/search": {}, "/api/keys": {"name": "x", "scopes": ["read"]}}

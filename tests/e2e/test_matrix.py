@@ -56,6 +56,7 @@ class World:
             "call_purpose": "other", "customer_phone": OTHERS_PHONE})
         self.ids["system.server"] = self.server.search(kind="system.server")["events"][-1]["id"]
         self.service("PUT", "/api/cursors/c", {"next": 0})
+        self.service("POST", "/api/tenants", {"id": "acme"})
         self.service("GET", f"/api/events/{self.ids['communication.call']}",
                      headers={"X-Vestige-Reason": LOOKED_FOR, "X-Vestige-Subject": PERSON})
         self.erasure = self.service("POST", "/api/subjects/erase", {"subject": "somebody else"}).json()["intent"]
@@ -137,6 +138,10 @@ class World:
                 ("requirePasswordChange", "require-password-change"), ("removeSecondFactor", "remove-second-factor"),
                 ("endSessionsOfAccount", "sessions"))},
             "createCustomerLink": Request(body={"subject": PERSON, "validSeconds": 60}),
+            "createTenant": Request(body={"id": "{new tenant}"}), "listTenants": Request(),
+            "setTenantTier": Request("/api/tenants/acme/tier", {"tier": "premium"}),
+            **{operation: Request(f"/api/tenants/acme/{act}") for operation, act in (
+                ("suspendTenant", "suspend"), ("resumeTenant", "resume"), ("inviteTenantAdministrator", "administrator"))},
             "askApproval": Request(body={"method": "GET", "target": "/api/access/matrix"}),  # which everybody may
             "listApprovals": Request(), "getApproval": Request("/api/approvals/{new approval}"),
             "withdrawApproval": Request("/api/approvals/{new approval}"),
@@ -162,6 +167,8 @@ class World:
         if path and "{new account}" in path:
             wish = {"loginName": f"somebody-{self.number()}", "displayName": "Somebody", "roles": ["operator"]}
             path = path.replace("{new account}", self.service("POST", "/api/accounts", wish).json()["account"]["id"])
+        if isinstance(body, dict) and body.get("id") == "{new tenant}":
+            body = {"id": f"tenant-{self.number()}"}
         if isinstance(body, dict) and body.get("loginName") == "{new name}":
             body = {**body, "loginName": f"somebody-{self.number()}"}
         if isinstance(body, dict) and body.get("subject") == "{new person}":

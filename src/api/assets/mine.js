@@ -2,7 +2,7 @@
 
 // The link is used up by pressing the button, not by opening this page: whatever looks at links in mail, such as a
 // scanner, opens pages and presses nothing.
-const token = takeFragment();
+const [token, ofTenant] = takeFragment();
 const shownMembers = ["targetType", "targetId", "sourceType"];
 let cursor = null;
 let words = {};
@@ -58,7 +58,7 @@ async function showInside(session) {
   if (!fine(answer)) say("failure", answer.body.detail);
 }
 
-onSubmit("open", () => call("POST", "/api/sign-in/link", { token }), (answer) => showInside(answer.body));
+onSubmit("open", () => call("POST", "/api/sign-in/link", { ...ofTenant, token }), (answer) => showInside(answer.body));
 onSubmit("find", (fields) => {
   words = fields;
   return find(false);

@@ -52,9 +52,10 @@ function onSubmit(id, send, then) {
   });
 }
 
-// The fragment, which no server saw, and which does not stay in the address or the history.
+// The fragment, which no server saw, and which does not stay in the address or the history: what the link is good
+// for and, behind "&", of which tenant it is.
 function takeFragment() {
-  const fragment = location.hash.slice(1);
+  const [link, tenant] = location.hash.slice(1).split("&tenant=");
   history.replaceState(null, "", location.pathname);
-  return fragment;
+  return [link, tenant ? { tenant } : {}];
 }

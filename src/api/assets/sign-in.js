@@ -1,5 +1,9 @@
 "use strict";
 
+// Of the address: whoever is of another tenant than the first is sent here with its name.
+const named = new URLSearchParams(location.search).get("tenant");
+const ofTenant = named ? { tenant: named } : {};
+
 function showInside(session) {
   show("entrance", false);
   show("inside");
@@ -16,7 +20,7 @@ async function showEntrance() {
   show("inside", false);
   show("entrance");
   byId("login-name").focus();
-  const answer = await call("GET", "/api/sign-in/providers");
+  const answer = await call("GET", `/api/sign-in/providers?${new URLSearchParams(ofTenant)}`);
   const providers = fine(answer) ? answer.body.providers : [];
   byId("providers").replaceChildren(...providers.map((provider) => {
     const link = document.createElement("a");
@@ -28,7 +32,7 @@ async function showEntrance() {
   show("others", providers.length > 0);
 }
 
-onSubmit("login", (fields) => call("POST", "/api/sign-in", fields), (answer) => {
+onSubmit("login", (fields) => call("POST", "/api/sign-in", { ...ofTenant, ...fields }), (answer) => {
   if (answer.status === 202) {
     show("code-step");
     byId("code").focus();

@@ -8,13 +8,15 @@
 #include "access/operations.h"
 #include "access/policy.h"
 #include "access/principal.h"
+#include "audit/tenant_trail.h"
 
 namespace vestige::api {
 
 struct Caller {
   access::Principal principal;
   access::Client client;
-  std::string session_token{};  // of the cookie; empty for who came with an API key
+  audit::TenantTrail* trail = nullptr;  // of the caller's tenant: there is no way to another one's
+  std::string session_token{};          // of the cookie; empty for who came with an API key
   const access::Operation* operation = nullptr;
   std::shared_ptr<const access::Policy> policy{};  // by which it was decided
   access::Decision decision;

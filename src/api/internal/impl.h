@@ -1,6 +1,6 @@
 // The handlers, by resource. One file each: authorise.cc, approvals.cc, looks.cc, events.cc, search.cc,
 // export.cc, records.cc, entities.cc, keys.cc, sign_in.cc, sessions.cc, accounts.cc, customer_links.cc,
-// policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// tenants.cc, policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "api/api.h"
+#include "api/internal/body.h"
 #include "api/internal/caller.h"
 #include "audit/export.h"
 #include "audit/gather.h"
@@ -83,6 +84,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
     bool changes_safely = true;  // false: it may change nothing, for want of the session's CSRF token
   };
   std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
+  // What a tenant is asked that may be suspended: a key that may only record is let in even then.
+  static access::Tenants::Use use_of(const SignedIn& caller);
   std::expected<Caller, http::Response> admit(const http::Request& request,
                                               const access::Operation& operation) const;
   // Decides what the caller may, as it is now.
@@ -103,7 +106,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   static http::Response refusal(const Caller& caller, Error error);
   audit::Look look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
                       unsigned status) const;
-  void record_look(const audit::Look& look, std::function<void(Status)> then);
+  void record_look(const Caller& caller, const audit::Look& look, std::function<void(Status)> then);
   // Answers when the look is on record.
   void answer_look(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
                    http::Response response, http::Responder responder);
@@ -192,6 +195,16 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_require_password_change(const Caller& caller, http::Request request, http::Responder responder);
   void post_remove_second_factor(const Caller& caller, http::Request request, http::Responder responder);
   void delete_account_sessions(const Caller& caller, http::Request request, http::Responder responder);
+  void post_tenants(const Caller& caller, http::Request request, http::Responder responder);
+  void get_tenants(const Caller& caller, http::Request request, http::Responder responder);
+  void put_tenant_tier(const Caller& caller, http::Request request, http::Responder responder);
+  void post_suspend(const Caller& caller, http::Request request, http::Responder responder);
+  void post_resume(const Caller& caller, http::Request request, http::Responder responder);
+  void post_tenant_administrator(const Caller& caller, http::Request request, http::Responder responder);
+  // The page that a link opens; it says for which tenant, where that is another than the home tenant.
+  std::string link_to(std::string_view page_and_token, std::string_view tenant) const;
+  // The tenant, with the link by which its first administrator comes in.
+  http::Response offered(unsigned status, const access::Tenant& tenant, const std::string& token) const;
   void post_customer_links(const Caller& caller, http::Request request, http::Responder responder);
   void post_sign_in(http::Request request, http::Responder responder);
   void post_first_administrator(http::Request request, http::Responder responder);
@@ -210,10 +223,11 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
 
   // A page of what is wanted, with the request's order, limit and cursor; oldest first by default.
   // How a look at an entity stands on record.
-  LookedAt look_at(std::string_view type, std::string_view id) const;
+  static LookedAt look_at(const Caller& caller, std::string_view type, std::string_view id);
   void answer_page(const Caller& caller, LookedAt at, http::Request request, audit::Wanted wanted,
                    http::Responder responder);
-  bool is_public_log(const http::Request& request) const;
+  // The log that a path names, where whoever asks may see it; null otherwise.
+  audit::TenantTrail* log_of(const http::Request& request) const;
   // What all entries wanted are folded into; 404 where there are none.
   using Fold = std::function<Result<std::string>(const audit::Gathered&)>;
   void answer_fold(const Caller& caller, LookedAt at, audit::Wanted wanted, Fold fold,
@@ -221,6 +235,12 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
 
   // Of what anybody may send who is not known yet: whether the page of another site did, and why it is not
   // even read.
+  Result<access::LoginRequest> login_of(const Body& body) const;
+  // A link that somebody was sent, and of which tenant it is said to be.
+  struct SentLink {
+    std::string tenant, token;
+  };
+  Result<SentLink> link_of(const Body& body) const;
   bool comes_from_elsewhere(const http::Request& request) const;
   std::optional<http::Response> refuse_unread(const http::Request& request) const;
   // Runs where passwords are hashed, and no more at a time than can be waited for.

@@ -82,10 +82,11 @@ void World::open() {
   const auto resumed = ingest->resume();
   ASSERT_TRUE(resumed) << resumed.error().message;
   erasure_index = std::make_unique<ErasureIndex>();
+  erasure_ledger = std::make_unique<ErasureLedger>();
   reader = std::make_unique<Reader>(stream(), *vault, *signer, erasure_index.get());
-  erasures =
-      std::make_unique<Erasures>(ErasureParts{*log, stream(), *signer, *vault, *ingest, *erasure_index,
-                                              [this](Batch batch) { return append(std::move(batch)); }});
+  erasures = std::make_unique<Erasures>(
+      ErasureParts{*log, stream(), *signer, *vault, *ingest, *erasure_index, *erasure_ledger,
+                   [this](Batch batch) { return append(std::move(batch)); }});
 }
 
 void World::close() {

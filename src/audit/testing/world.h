@@ -72,6 +72,7 @@ class World {
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Reader> reader;
   std::unique_ptr<ErasureIndex> erasure_index;
+  std::unique_ptr<ErasureLedger> erasure_ledger;
   std::unique_ptr<Erasures> erasures;  // not checked yet: Erasures::check() and finish() are the test's
 
  private:

@@ -38,6 +38,7 @@ void declare_key(CLI::App& app, Invocation& invocation);
 void declare_access(CLI::App& app, Invocation& invocation);
 void declare_account(CLI::App& app, Invocation& invocation);
 void declare_customer_link(CLI::App& app, Invocation& invocation);
+void declare_tenant(CLI::App& app, Invocation& invocation);
 void declare_approval(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_bench(CLI::App& app, Invocation& invocation);

@@ -32,6 +32,10 @@ struct Target {
   std::string ca_file;
   std::string reason{};    // sent with every request where it is not empty
   std::string approval{};  // the same
+
+  // A link of an answer: it begins with the server's public address, or is a path of the server that was
+  // asked.
+  std::string whole_link(const std::string& link) const { return link.starts_with('/') ? url + link : link; }
 };
 
 enum class KeyNeed { none, required };

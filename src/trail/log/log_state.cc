@@ -46,7 +46,7 @@ Result<Stream*> LogState::add_stream(const StreamSpec& spec) {
   VESTIGE_TRY(const auto record, streams.next(spec.tenant, spec.name, spec.proofs));
   // The manifest is what counts, so it comes last. Until it is durable nobody knows the stream and no frame
   // names it; where this fails the next manifest names one stream less again, and an empty directory is left.
-  auto stream = std::make_unique<Stream>(record, options.page_cache_bytes_max);
+  auto stream = std::make_unique<Stream>(record, page_cache);
   VESTIGE_CHECKED(parts.files.make_directories(stream->directory()));
   VESTIGE_CHECKED(write_manifest_locked(wal_root, &record));
   return &streams.add(std::move(stream));

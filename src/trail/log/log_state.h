@@ -32,7 +32,10 @@ class Catalogue {
 
 struct LogState {
   LogState(LogParts given, const Options& opts)
-      : parts(std::move(given)), options(opts), catalogue(parts.files) {}
+      : parts(std::move(given)),
+        options(opts),
+        catalogue(parts.files),
+        page_cache(opts.page_cache_bytes_max) {}
 
   LogParts parts;
   const Options options;
@@ -40,6 +43,7 @@ struct LogState {
   Catalogue catalogue;
   Block16 data_id{};
   UnixMs created{};
+  PageCache page_cache;  // outlives the streams, which read through it
   StreamList streams;
   std::unique_ptr<WalWriter> wal;
   RecoveryReport recovery;

@@ -61,7 +61,7 @@ Status Recovery::add_missing_streams() {
   for (const auto& spec : specs_) {
     if (state_.streams.find(spec.tenant, spec.name) != nullptr) continue;
     VESTIGE_TRY(auto record, state_.streams.next(spec.tenant, spec.name, spec.proofs));
-    state_.streams.add(std::make_unique<Stream>(std::move(record), state_.options.page_cache_bytes_max));
+    state_.streams.add(std::make_unique<Stream>(std::move(record), state_.page_cache));
   }
   return {};
 }
@@ -149,8 +149,7 @@ Status Recovery::load_streams(const Manifest& manifest) {
   VESTIGE_CHECKED(remove_unfinished(""));
   VESTIGE_CHECKED(remove_unfinished(std::string(wal_directory)));
   for (const auto& record : manifest.streams) {
-    Stream& stream =
-        state_.streams.add(std::make_unique<Stream>(record, state_.options.page_cache_bytes_max));
+    Stream& stream = state_.streams.add(std::make_unique<Stream>(record, state_.page_cache));
     VESTIGE_CHECKED(remove_unfinished(stream.directory()));
     for (const auto& segment : record.segments)
       VESTIGE_CHECKED(stream.load_segment(state_.sidecars(), segment, state_.parts.tokeniser != nullptr));

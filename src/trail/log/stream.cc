@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <list>
 
 #include "base/check.h"
 #include "crypto/digest.h"
@@ -35,46 +34,12 @@ std::string path_in(const std::string& directory, const SegmentRecord& record, s
 
 }  // namespace
 
-// Decoded pages that were read singly (look-ups, repeated ids); scans pass it by.
-struct Stream::PageCache {
-  struct Item {
-    std::shared_ptr<const PageRun> run;
-    std::size_t number;
-    std::shared_ptr<const Page> page;
-  };
-  explicit PageCache(std::uint64_t bytes_max)
-      : pages_max(std::max<std::uint64_t>(1, bytes_max / page_bytes_guess)) {}
-
-  Result<std::shared_ptr<const Page>> get(const std::shared_ptr<const PageRun>& run, std::size_t number) {
-    {
-      Lock lock(mutex);
-      for (auto it = items.begin(); it != items.end(); ++it) {
-        if (it->run != run || it->number != number) continue;
-        items.splice(items.begin(), items, it);
-        return it->page;
-      }
-    }
-    VESTIGE_TRY(auto page, run->read_page(number));
-    VESTIGE_CHECKED(page.load_rest());
-    auto shared = std::make_shared<const Page>(std::move(page));
-    Lock lock(mutex);
-    items.push_front({run, number, shared});
-    if (items.size() > pages_max) items.pop_back();
-    return shared;
-  }
-
-  static constexpr std::uint64_t page_bytes_guess = 256 << 10;
-  const std::uint64_t pages_max;
-  Mutex mutex;
-  std::list<Item> items GUARDED_BY(mutex);
-};
-
-Stream::Stream(StreamRecord record, std::uint64_t page_cache_bytes_max)
+Stream::Stream(StreamRecord record, PageCache& cache)
     : tenant_(std::move(record.tenant)),
       name_(std::move(record.name)),
       number_(record.number),
       proofs_(record.proofs),
-      cache_(std::make_unique<PageCache>(page_cache_bytes_max)),
+      cache_(cache),
       view_(std::make_shared<StreamView>()),
       root_(empty_root()) {}
 
@@ -421,7 +386,7 @@ Result<Record> Snapshot::read(std::uint64_t index) const {
         std::ranges::upper_bound(runs, index, {}, [](const auto& run) { return run->first(); });
     const auto& run = *(after - 1);
     const auto number = run->page_of(index);
-    VESTIGE_TRY(const auto page, stream_->cache_->get(run, number));
+    VESTIGE_TRY(const auto page, stream_->cache_.get(run, number));
     page->append_entry(static_cast<std::uint32_t>(index - page->first()), record.entry);
     if (run->has_sections(number)) {
       VESTIGE_TRY(auto sections, run->read_sections(number));

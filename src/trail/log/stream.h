@@ -12,6 +12,7 @@
 #include "trail/format/manifest.h"
 #include "trail/format/page.h"
 #include "trail/log/id_index.h"
+#include "trail/log/page_cache.h"
 #include "trail/log/page_index.h"
 #include "trail/log/segment_file.h"
 #include "trail/log/submission.h"
@@ -139,7 +140,7 @@ class Snapshot {
 // takes snapshots.
 class Stream {
  public:
-  Stream(StreamRecord record, std::uint64_t page_cache_bytes_max);
+  Stream(StreamRecord record, PageCache& cache);
   ~Stream();
 
   const std::string& tenant() const { return tenant_; }
@@ -205,7 +206,6 @@ class Stream {
 
  private:
   friend class Snapshot;
-  struct PageCache;
   Hash stored_node(unsigned level, std::uint64_t i) const;
   std::shared_ptr<const StreamView> view() const;
 
@@ -214,7 +214,7 @@ class Stream {
   const std::uint8_t number_;
   const bool proofs_;
   IdIndex ids_;
-  std::unique_ptr<PageCache> cache_;
+  PageCache& cache_;
 
   mutable Mutex mutex_;
   std::shared_ptr<const StreamView> view_ GUARDED_BY(mutex_);
