@@ -296,7 +296,7 @@ def test_every_example_of_the_page_works(context):
     (folder / "var").symlink_to(server.data)
     (folder / "vestige").symlink_to(harness.BINARY)
     blocks = (harness.ROOT / "docs/operating/access.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 19, blocks
+    assert len(blocks) == 22, blocks
     script = "set -e -o pipefail\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
     script = script.replace("http://127.0.0.1:8080", server.url)
     environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
@@ -318,9 +318,13 @@ def test_every_example_of_the_page_works(context):
     # A key with a role, another policy, and the month's review with its sign-off.
     assert '"role":"auditor"' in answers[4] and '"expiresAt":"2099-01-31T00:00:00.000Z"' in answers[4], answers[4]
     assert '"version":1' in answers[5] and '"export_entries":500' in answers[5], answers[5]
-    assert '"rule":' in answers[16] or '"unusual":[]' in answers[16], answers[16]
-    assert '"session_activities"' in answers[17] and '"login_method":"password"' in answers[17], answers[17]
-    assert '"accepted":1' in answers[18], answers[18]
+    assert '"rule":' in answers[19] or '"unusual":[]' in answers[19], answers[19]
+    assert '"session_activities"' in answers[20] and '"login_method":"password"' in answers[20], answers[20]
+    assert '"accepted":1' in answers[21], answers[21]
+    # Another tenant: its link, its key, its log, and the end of it.
+    assert "&tenant=acme" in answers[16] and '"tier":"enterprise"' in answers[16], answers[16]
+    assert '"tenant":"acme"' in answers[17] and "/acme/audit\n" in answers[17], answers[17]
+    assert '"state":"suspended"' in answers[18] and '"state":"active"' in answers[18], answers[18]
 
 
 def test_a_month_of_looks_is_reviewed_and_signed_off(context):
