@@ -101,6 +101,52 @@ std::string AddressRange::text() const {
   return fmt::format("{}/{}", format_address(first_), bits_ - (v4 ? v4_prefix_bits : 0));
 }
 
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos ? std::string_view()
+                                         : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// "192.0.2.1:4711" and "[2001:db8::1]:4711" without what is not the address.
+std::string_view without_port(std::string_view text) {
+  if (text.starts_with('[')) return text.substr(1, text.find(']') - 1);
+  const auto colon = text.find(':');
+  return colon == text.rfind(':') ? text.substr(0, colon) : text;
+}
+
+}  // namespace
+
+Result<std::vector<AddressRange>> parse_ranges(std::string_view list) {
+  std::vector<AddressRange> ranges;
+  if (trimmed(list).empty()) return ranges;
+  for (std::size_t at = 0; at <= list.size();) {
+    const auto end = std::min(list.find(',', at), list.size());
+    VESTIGE_TRY(auto range, AddressRange::parse(trimmed(list.substr(at, end - at))));
+    ranges.push_back(range);
+    at = end + 1;
+  }
+  return ranges;
+}
+
+std::string client_address(std::string_view peer, std::string_view forwarded,
+                           std::span<const AddressRange> trusted) {
+  std::string_view from = peer;
+  for (;;) {
+    const auto address = parse_address(from);
+    const bool vouched =
+        address && std::ranges::any_of(trusted, [&](const auto& range) { return range.contains(*address); });
+    if (!vouched || forwarded.empty()) return std::string(from);
+    const auto comma = forwarded.rfind(',');
+    const auto last = comma == std::string_view::npos ? forwarded : forwarded.substr(comma + 1);
+    forwarded = comma == std::string_view::npos ? std::string_view() : forwarded.substr(0, comma);
+    const auto next = without_port(trimmed(last));
+    if (!parse_address(next)) return std::string(from);  // "unknown": nobody to go on to
+    from = next;
+  }
+}
+
 Client Client::of(std::string_view address, std::string_view user_agent) {
   Client client{.address = parse_address(address)};
   auto agent = user_agent.substr(0, limits::user_agent_bytes_max);

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -38,6 +40,16 @@ class AddressRange {
   Address first_{};
   unsigned bits_ = 128;  // of the mapped form
 };
+
+// "127.0.0.1, 10.0.0.0/8": ranges between commas, none in an empty text. invalid as AddressRange::parse() says.
+Result<std::vector<AddressRange>> parse_ranges(std::string_view list);
+
+// From where a request comes that may have passed proxies: `peer` is who connected, `forwarded` what the header
+// X-Forwarded-For said, of several such headers all of it in order. Each proxy adds on the right whom it saw, so
+// what a trusted one added counts, and nothing to the left of what somebody else did. An address may have a port
+// (docs/decisions/0109-trusted-proxies.md).
+std::string client_address(std::string_view peer, std::string_view forwarded,
+                           std::span<const AddressRange> trusted);
 
 // Who is at the other end, for the record and for throttling.
 struct Client {

@@ -80,6 +80,31 @@ TEST(AddressRange, RefusesWhatIsNone) {
   EXPECT_NE(AddressRange::parse("10.1.2.3/8").error().message.find("10.0.0.0/8"), std::string::npos);
 }
 
+TEST(ClientAddress, OnlyTrustedProxiesAreBelieved) {
+  const auto trusted = *parse_ranges("127.0.0.1, 10.0.0.0/8 ,2001:db8::/32");
+  ASSERT_EQ(trusted.size(), 3U);
+  const auto from = [&](std::string_view peer, std::string_view forwarded) {
+    return client_address(peer, forwarded, trusted);
+  };
+  EXPECT_EQ(from("127.0.0.1", "203.0.113.9"), "203.0.113.9");
+  EXPECT_EQ(from("127.0.0.1", "203.0.113.9, 10.1.2.3"), "203.0.113.9");
+  EXPECT_EQ(from("127.0.0.1", " 203.0.113.9:4711 ,[2001:db8::1]:80"), "203.0.113.9");
+  EXPECT_EQ(from("::ffff:127.0.0.1", "203.0.113.9"), "203.0.113.9");
+  // What the client wrote itself stands to the left of what the proxy saw.
+  EXPECT_EQ(from("127.0.0.1", "192.0.2.1, 203.0.113.9"), "203.0.113.9");
+  EXPECT_EQ(from("127.0.0.1", "10.9.9.9, 203.0.113.9, 10.1.2.3"), "203.0.113.9");
+  // Nobody who is not trusted is believed, and what is no address is nobody's.
+  EXPECT_EQ(from("203.0.113.9", "192.0.2.1"), "203.0.113.9");
+  EXPECT_EQ(from("127.0.0.1", ""), "127.0.0.1");
+  for (const auto* none : {"unknown", ",", " ", "203.0.113.9,", "203.0.113.9, unknown", "a:b", "[", "[]", ":", "\xff", "1.2.3.4.5"})
+    EXPECT_EQ(from("127.0.0.1", none), "127.0.0.1") << none;
+  EXPECT_EQ(from("127.0.0.1", "unknown, 10.1.2.3"), "10.1.2.3");
+  EXPECT_EQ(client_address("127.0.0.1", "203.0.113.9", {}), "127.0.0.1");
+  EXPECT_TRUE(parse_ranges(" ")->empty());
+  for (const auto* bad : {"10.0.0.1/8", "127.0.0.1,", ",127.0.0.1", "localhost", "127.0.0.1;::1"})
+    EXPECT_FALSE(parse_ranges(bad)) << bad;
+}
+
 TEST(Client, NetworksAndHostileText) {
   EXPECT_EQ(parse_address("2001:db8:1:2:3:4:5:6")->network(), parse_address("2001:db8:1:2::")->network());
   EXPECT_NE(parse_address("2001:db8:1:2::")->network(), parse_address("2001:db8:1:3::")->network());

@@ -41,6 +41,7 @@ struct ApiParts {
   access::Tenants& tenants;
   // What is known of a person who was just erased besides the trail goes too.
   std::function<Status(std::string_view tenant, std::string_view subject)> forget_in_state;
+  std::vector<access::AddressRange> trusted_proxies{};  // whose X-Forwarded-For is believed
   bool over_tls = false;     // as browsers see it, so that cookies can say so
   std::string public_url{};  // as browsers reach the server; empty where nobody said
   std::function<http::ServerFigures()> http_figures;

@@ -85,6 +85,15 @@ Status tell_of_look(const http::Request& request, Caller& caller) {
 
 }  // namespace
 
+access::Client Api::Impl::client_of(const http::Request& request) const {
+  std::string forwarded;
+  if (!parts_.trusted_proxies.empty())
+    for (const auto& [name, value] : request.headers)
+      if (name == "x-forwarded-for") forwarded += fmt::format("{}{}", forwarded.empty() ? "" : ",", value);
+  return access::Client::of(access::client_address(request.peer_address, forwarded, parts_.trusted_proxies),
+                            request.header("user-agent").value_or(""));
+}
+
 // A header that is wrong is not made good by a cookie beside it.
 std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& request,
                                                         const access::Client& client) const {
@@ -123,7 +132,7 @@ access::Tenants::Use Api::Impl::use_of(const SignedIn& caller) {
 std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
   if (auto refused = refuse_unread(request)) return refused;
   if (is_public(request.path)) return std::nullopt;
-  if (signed_in(request, access::Client::of(request.peer_address, ""))) return std::nullopt;
+  if (signed_in(request, client_of(request))) return std::nullopt;
   return unauthorised();
 }
 
@@ -136,7 +145,7 @@ http::Handler Api::Impl::open_to_all(void (Impl::*handler)(http::Request, http::
 // The caller, or why there is none.
 std::expected<Caller, http::Response> Api::Impl::admit(const http::Request& request,
                                                        const access::Operation& operation) const {
-  auto client = access::Client::of(request.peer_address, request.header("user-agent").value_or(""));
+  auto client = client_of(request);
   auto known = signed_in(request, client);
   if (!known) return std::unexpected(unauthorised());
   if (!known->changes_safely)

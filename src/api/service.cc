@@ -35,7 +35,7 @@ void Api::Impl::get_matrix(const Caller& caller, http::Request, http::Responder 
 // the home tenant. Asks the database, so not on the loop's threads.
 void Api::Impl::get_metrics(http::Request request, http::Responder responder) {
   if (!parts_.tenants.alone()) {
-    const auto caller = signed_in(request, access::Client::of(request.peer_address, ""));
+    const auto caller = signed_in(request, client_of(request));
     const bool may = caller && !caller->restricted && caller->principal.tenant == access::home_tenant_id &&
                      caller->principal.kind != access::PrincipalKind::customer;
     if (!may)

@@ -11,10 +11,6 @@
 namespace vestige::api {
 namespace {
 
-access::Client client_of(const http::Request& request) {
-  return access::Client::of(request.peer_address, request.header("user-agent").value_or(""));
-}
-
 // denied means here that nobody is let in, which HTTP tells apart from somebody who is known and may not.
 http::Response not_let_in(const Error& error) {
   if (error.kind != ErrorKind::denied) return http::problem(error);

@@ -22,7 +22,7 @@ audit::TenantTrail* Api::Impl::log_of(const http::Request& request) const {
   const auto& tenant = request.captures.at("tenant");
   if (request.captures.at("stream") != audit::audit_stream_name) return nullptr;
   if (tenant != access::home_tenant_id) {
-    const auto caller = signed_in(request, access::Client::of(request.peer_address, ""));
+    const auto caller = signed_in(request, client_of(request));
     if (!caller || caller->restricted || caller->principal.tenant != tenant ||
         !parts_.tenants.admit(tenant, use_of(*caller)))
       return nullptr;

@@ -180,6 +180,8 @@ api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& serv
           .tenants = state.tenants(),
           .forget_in_state = [&state](std::string_view tenant,
                                       std::string_view subject) { return state.forget(tenant, subject); },
+          // Checked with the configuration.
+          .trusted_proxies = access::parse_ranges(arguments.trusted_proxies).value(),
           .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
           .public_url = arguments.public_url,
           .http_figures = [&server] { return server->figures(); },

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 
+#include "access/client.h"
 #include "base/encoding.h"
 #include "http/url.h"
 
@@ -39,6 +40,9 @@ constexpr std::array keys{
     ConfigurationKey{"public_url", "URL",
                      "the address that browsers reach the server by, such as https://audit.example.com",
                      &ServeArguments::public_url},
+    ConfigurationKey{"trusted_proxies", "RANGES",
+                     "addresses of proxies whose X-Forwarded-For is believed, such as 127.0.0.1, 10.0.0.0/8",
+                     &ServeArguments::trusted_proxies},
     ConfigurationKey{"tls_certificate", "FILE", "certificate chain (PEM); together with tls_key: HTTPS",
                      &ServeArguments::tls_certificate},
     ConfigurationKey{"tls_key", "FILE", "private key of the certificate (PEM)", &ServeArguments::tls_key},
@@ -306,6 +310,12 @@ Status check_public_url(const ServeArguments& arguments) {
   return {};
 }
 
+Status check_trusted_proxies(const ServeArguments& arguments) {
+  const auto ranges = access::parse_ranges(arguments.trusted_proxies);
+  if (!ranges) return fail(ErrorKind::invalid, fmt::format("trusted_proxies: {}", ranges.error().message));
+  return {};
+}
+
 // Where a provider sends browsers back to follows from the address, unless it was said.
 Status complete_providers(ServeArguments& arguments) {
   for (auto& provider : arguments.sso) {
@@ -368,6 +378,7 @@ Result<ServeArguments> configure(const ConfigurationSources& sources) {
   }
   VESTIGE_CHECKED(check_together(arguments));
   VESTIGE_CHECKED(check_public_url(arguments));
+  VESTIGE_CHECKED(check_trusted_proxies(arguments));
   VESTIGE_CHECKED(complete_providers(arguments));
   return arguments;
 }

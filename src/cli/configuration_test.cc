@@ -20,6 +20,7 @@ bool is_number(const ConfigurationKey& key) {
 std::string random_value(const ConfigurationKey& key, std::mt19937_64& random) {
   if (key.name == "log_format") return random() % 2 ? "text" : "json";
   if (key.name == "public_url") return "https://v" + std::to_string(random() % 1'000) + ".example";
+  if (key.name == "trusted_proxies") return "10.0." + std::to_string(random() % 256) + ".0/24, ::1";
   if (!is_number(key)) return "v" + std::to_string(random() % 1'000);
   const auto steps = (key.most - key.least) / key.multiple_of;
   return std::to_string(key.least + random() % (steps + 1) * key.multiple_of);

@@ -17,6 +17,7 @@ struct ServeArguments {
   std::string origin{};      // prefix of the streams' origins; empty: the host name
   std::string vault_dir{};   // empty: "vault" in the data directory
   std::string signer_dir{};  // empty: "signer" in the data directory
+  std::string trusted_proxies{};  // ranges of addresses between commas
   std::string public_url{};  // as browsers reach the server; empty: where it listens
   std::string tls_certificate{};
   std::string tls_key{};

@@ -547,6 +547,35 @@ def test_behind_a_proxy_the_public_address_counts(context):
         assert refused.wait() == 2 and "public_url" in refused.log.read_text(), wrong
 
 
+def test_a_trusted_proxy_tells_who_called(context):
+    server = context.server("--trusted-proxies", "127.0.0.1, 10.0.0.0/8")
+    make_account(server, "ada", "auditor")
+    for number, (forwarded, seen) in enumerate((("203.0.113.9", "203.0.113.9"), ("192.0.2.1, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+                                                ("203.0.113.9:4711", "203.0.113.9"), ("2001:db8::9", "2001:db8::9"), ("unknown", "127.0.0.1"))):
+        answer = Browser(server).sign_in("ada", headers={"X-Forwarded-For": forwarded})
+        assert answer.status == 200, answer
+        told = [each for each in facts(server, number + 1, kind="access.session", action="LOGGED_IN")]
+        assert told[-1]["context"]["ip"] == seen, (forwarded, told[-1])
+    # A key is bound to whom the proxy saw, and failures are counted for them alone.
+    key = ask(server, "POST", "/api/keys", {"name": "x", "scopes": ["read"], "ranges": ["203.0.113.0/24"]}).json()["key"]
+    for forwarded, status in (("203.0.113.9", 200), ("203.0.113.9, 198.51.100.1", 401), (None, 401)):
+        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+        assert ask(server, "GET", "/api/access/matrix", key=key, headers=headers).status == status, forwarded
+    guesser = {"X-Forwarded-For": "198.51.100.7"}
+    while (answer := Browser(server).sign_in("nobody", "a wrong password", headers=guesser)).status == 401:
+        pass
+    assert answer.status == 503, answer
+    assert Browser(server).sign_in("ada", headers=guesser).status == 503
+    assert Browser(server).sign_in("ada", headers={"X-Forwarded-For": "198.51.100.8"}).status == 200
+    server.stop()
+    # Without the setting anybody could be anywhere.
+    plain = context.server(data=server.data)
+    assert ask(plain, "GET", "/api/access/matrix", key=key, headers={"X-Forwarded-For": "203.0.113.9"}).status == 401
+    for wrong in ("localhost", "10.0.0.1/8", "127.0.0.1,"):
+        refused = context.prepare_server("--trusted-proxies", wrong, data=context.folder / "other").launch()
+        assert refused.wait() == 2 and "trusted_proxies" in refused.log.read_text(), wrong
+
+
 def test_accounts_from_the_command_line(context):
     server = context.server()
 

@@ -103,6 +103,13 @@ def test_a_tenant_finds_nothing_of_another(context):
     assert home_looks and all(each["tenant"] == "default" for each in home_looks), home_looks
     assert acme.ask("GET", "/api/cursors/mine").json()["next"] == 7
     assert home.ask("GET", "/api/cursors/mine").json()["next"] == 12
+    # Whose an event is, the key says, and nothing that is sent.
+    refused = acme.ask("POST", "/api/events", [event(tenant="default")])
+    assert refused.status == 400, refused
+    for headers in ({"X-Vestige-Tenant": "default"}, {"Host": "default"}):
+        sent = acme.ask("POST", "/api/events", [event(targetId="mine")], **headers).json()["events"][0]["id"]
+        assert acme.ask("GET", f"/api/events/{sent}").json()["tenant"] == "acme"
+        assert home.ask("GET", f"/api/events/{sent}").status == 404
     # A cursor of a search is good for who asked, and a checkpoint is of one's own log.
     cursor = home.ask("POST", SEARCH, {"limit": 2}).json()["cursor"]
     assert acme.ask("POST", SEARCH, {"limit": 2, "cursor": cursor}).status == 400

@@ -83,6 +83,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
     bool restricted = false;     // the password has to be changed first
     bool changes_safely = true;  // false: it may change nothing, for want of the session's CSRF token
   };
+  // From where a request comes, behind the proxies that are trusted.
+  access::Client client_of(const http::Request& request) const;
   std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
   // What a tenant is asked that may be suspended: a key that may only record is let in even then.
   static access::Tenants::Use use_of(const SignedIn& caller);
