@@ -41,13 +41,14 @@ class AddressRange {
   unsigned bits_ = 128;  // of the mapped form
 };
 
-// "127.0.0.1, 10.0.0.0/8": ranges between commas, none in an empty text. invalid as AddressRange::parse() says.
+// "127.0.0.1, 10.0.0.0/8": ranges between commas, none in an empty text. invalid as AddressRange::parse()
+// says.
 Result<std::vector<AddressRange>> parse_ranges(std::string_view list);
 
-// From where a request comes that may have passed proxies: `peer` is who connected, `forwarded` what the header
-// X-Forwarded-For said, of several such headers all of it in order. Each proxy adds on the right whom it saw, so
-// what a trusted one added counts, and nothing to the left of what somebody else did. An address may have a port
-// (docs/decisions/0109-trusted-proxies.md).
+// From where a request comes that may have passed proxies: `peer` is who connected, `forwarded` what the
+// header X-Forwarded-For said, of several such headers all of it in order. Each proxy adds on the right whom
+// it saw, so what a trusted one added counts, and nothing to the left of what somebody else did. An address
+// may have a port (docs/decisions/0109-trusted-proxies.md).
 std::string client_address(std::string_view peer, std::string_view forwarded,
                            std::span<const AddressRange> trusted);
 

@@ -96,7 +96,8 @@ TEST(ClientAddress, OnlyTrustedProxiesAreBelieved) {
   // Nobody who is not trusted is believed, and what is no address is nobody's.
   EXPECT_EQ(from("203.0.113.9", "192.0.2.1"), "203.0.113.9");
   EXPECT_EQ(from("127.0.0.1", ""), "127.0.0.1");
-  for (const auto* none : {"unknown", ",", " ", "203.0.113.9,", "203.0.113.9, unknown", "a:b", "[", "[]", ":", "\xff", "1.2.3.4.5"})
+  for (const auto* none : {"unknown", ",", " ", "203.0.113.9,", "203.0.113.9, unknown", "a:b", "[", "[]", ":",
+                           "\xff", "1.2.3.4.5"})
     EXPECT_EQ(from("127.0.0.1", none), "127.0.0.1") << none;
   EXPECT_EQ(from("127.0.0.1", "unknown, 10.1.2.3"), "10.1.2.3");
   EXPECT_EQ(client_address("127.0.0.1", "203.0.113.9", {}), "127.0.0.1");

@@ -50,6 +50,7 @@ class Identity {
   oidc::Logins& sign_on() { return *sign_on_; }
   Failures& failures() { return failures_; }
   Approvals& approvals() { return approvals_; }
+  std::uint64_t passwords_hashed() const { return hasher_.computed(); }  // since the start
 
   // To be called about once a minute, on a thread that may wait: what expired goes, what was counted is
   // written. All of it is tried; gives the first error.

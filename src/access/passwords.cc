@@ -216,7 +216,9 @@ class PasswordHasher::Turn {
   explicit Turn(PasswordHasher& hasher) : hasher_(hasher) {
     Lock lock(hasher_.mutex_);
     taken_ = hasher_.running_ < limits::hashes_at_once_max;
-    if (taken_) ++hasher_.running_;
+    if (!taken_) return;
+    ++hasher_.running_;
+    ++hasher_.computed_;
   }
   ~Turn() {
     Lock lock(hasher_.mutex_);
@@ -279,6 +281,11 @@ Result<bool> PasswordHasher::matches(const std::optional<std::string>& encoded, 
     return fail(done == ARGON2_MEMORY_ALLOCATION_ERROR ? ErrorKind::unavailable : ErrorKind::corrupt,
                 fmt::format("a password could not be checked: {}", argon2_error_message(done)));
   return done == ARGON2_OK && encoded.has_value() && shown.size() == password.size();
+}
+
+std::uint64_t PasswordHasher::computed() const {
+  Lock lock(mutex_);
+  return computed_;
 }
 
 bool PasswordHasher::is_outdated(std::string_view encoded) const {

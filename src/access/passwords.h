@@ -34,14 +34,18 @@ class PasswordHasher {
   Result<bool> matches(const std::optional<std::string>& encoded, std::string_view password);
   // Whether what was hashed with other costs should be hashed anew.
   bool is_outdated(std::string_view encoded) const;
+  // How many hashes were computed. A login takes as long as these take, so one that is refused computes one,
+  // whatever is wrong with it.
+  std::uint64_t computed() const;
 
  private:
   class Turn;
   HashCost cost_;
   platform::Entropy& entropy_;
   std::string stand_in_;  // a well-formed hash that no password gives
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::size_t running_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t computed_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace vestige::access

@@ -10,10 +10,10 @@ constexpr std::string_view approval_header = "x-vestige-approval";
 constexpr std::string_view bearer_prefix = "Bearer ";
 constexpr std::size_t header_text_bytes_max = audit::look_reason_bytes_max;
 constexpr std::size_t searched_body_bytes_max = 64 << 10;
-constexpr std::string_view public_paths[] = {"/",        "/docs",       "/docs.js",   "/favicon.svg",
-                                             "/healthz", "/readyz",     "/metrics",   "/openapi.json",
-                                             "/sign-in", "/sign-in.js", "/welcome",   "/welcome.js",
-                                             "/mine",    "/mine.js",    "/people.js", "/people.css"};
+constexpr std::string_view public_paths[] = {
+    "/",        "/docs",         "/docs.js",   "/favicon.svg", "/healthz",  "/readyz",
+    "/metrics", "/openapi.json", "/sign-in",   "/sign-in.js",  "/welcome",  "/welcome.js",
+    "/mine",    "/mine.js",      "/people.js", "/people.css",  "/base.css", "/text.css"};
 // What somebody may do whose password has to be changed first.
 constexpr std::string_view restricted_operations[] = {"getSession", "signOut", "changePassword"};
 

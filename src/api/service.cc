@@ -89,6 +89,8 @@ http::Response Api::Impl::metrics() {
   }
   figure(out, "sessions", "gauge", "Sessions of people who are signed in.",
          parts_.identity.sessions().size());
+  figure(out, "password_hashes_total", "counter", "Passwords hashed or compared since start.",
+         parts_.identity.passwords_hashed());
   figure(out, "resident_bytes", "gauge", "Resident memory of the server.", platform::resident_bytes());
   out.append(
       "# HELP vestige_http_responses_total Answers since start, by status.\n# TYPE "

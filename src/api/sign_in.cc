@@ -36,7 +36,8 @@ http::Response refusal_page(const Error& error) {
   response.content_type = "text/html; charset=utf-8";
   response.body = fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Vestige: not signed in"
-      "</title><link rel=\"stylesheet\" href=\"/people.css\"></head>\n<body><main><h1>Not signed in</h1>"
+      "</title><link rel=\"stylesheet\" href=\"/base.css\"><link rel=\"stylesheet\" href=\"/people.css\">"
+      "</head>\n<body><main><h1>Not signed in</h1>"
       "<p role=\"alert\">{}</p><p><a href=\"/sign-in\">Back to signing in</a></p></main></body>\n</html>\n",
       escaped(error.message));
   return response;

@@ -261,7 +261,8 @@ TEST(Erasure, AnEndBetweenAnyTwoStepsIsMadeGoodAtTheNextStart) {
     start(world);
     int appended = 0;
     Erasures interrupted({*world.log, world.stream(), *world.signer, *world.vault, *world.ingest,
-                          *world.erasure_index, [&](Batch batch) -> Result<BatchOutcome> {
+                          *world.erasure_index, *world.erasure_ledger,
+                          [&](Batch batch) -> Result<BatchOutcome> {
                             auto outcome = world.append(std::move(batch));
                             if (++appended == steps) return fail(ErrorKind::unavailable, "the end");
                             return outcome;
@@ -280,7 +281,7 @@ TEST(Erasure, WhatCouldNotBeFinishedIsFinishedByTheNextCall) {
   start(world);
   int appended = 0;
   Erasures erasures({*world.log, world.stream(), *world.signer, *world.vault, *world.ingest,
-                     *world.erasure_index, [&](Batch batch) -> Result<BatchOutcome> {
+                     *world.erasure_index, *world.erasure_ledger, [&](Batch batch) -> Result<BatchOutcome> {
                        if (++appended == 2) return fail(ErrorKind::unavailable, "busy");
                        return world.append(std::move(batch));
                      }});

@@ -6,9 +6,12 @@ Standard library only.
 import base64
 import decimal
 import hashlib
+import http.client
 import json
 import re
+import ssl
 import subprocess
+import time
 
 import harness
 
@@ -80,6 +83,31 @@ def misfits(schema, value, path=""):
         for number, element in enumerate(value):
             found += misfits(schema.get("items", {}), element, f"{path}/{number}")
     return found
+
+
+def tls_server(context):
+    """A server that speaks TLS under a certificate of its own, the files of that, and a function that asks it."""
+    certificate, key = context.folder / "certificate.pem", context.folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    server = context.prepare_server("--tls-certificate", str(certificate), "--tls-key", str(key)).launch()
+    own = ssl.create_default_context(cafile=certificate)
+
+    def request(method, path, body=None, headers=None, trust=own):
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=trust)
+        connection.request(method, path, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        return harness.Answer(answer.status, answer.headers, answer.read())
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if request("GET", "/readyz").status == 200:
+                return server, certificate, key, request
+        except OSError:
+            assert time.monotonic() < deadline and server.running()
+            time.sleep(0.05)
 
 
 def operation_of(method, path):

@@ -4,12 +4,11 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
 import harness
-from api_parts import DESCRIPTION, ask, event, judge
+from api_parts import DESCRIPTION, ask, event, judge, tls_server
 
 
 def test_what_is_served_is_what_is_described(context):
@@ -79,36 +78,14 @@ def test_a_busy_port_is_said(context):
 
 
 def test_tls(context):
-    certificate, key = context.folder / "certificate.pem", context.folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)
-    server = context.prepare_server("--tls-certificate", str(certificate), "--tls-key", str(key)).launch()
-    trust = ssl.create_default_context(cafile=certificate)
-
-    def request(method, path, body=None, context_of=trust):
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=context_of)
-        head = {"Content-Type": "application/json"}
-        if (server.data / "admin.key").exists():
-            head["Authorization"] = f"Bearer {server.key}"
-        connection.request(method, path, body=body, headers=head)
-        answer = connection.getresponse()
-        return harness.Answer(answer.status, answer.headers, answer.read())
-
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if request("GET", "/readyz").status == 200:
-                break
-        except OSError:
-            assert time.monotonic() < deadline and server.running()
-            time.sleep(0.05)
-    answer = judge("POST", "/api/events", request("POST", "/api/events", json.dumps(event())))
+    server, certificate, key, request = tls_server(context)
+    authorised = {"Authorization": f"Bearer {server.key}"}
+    answer = judge("POST", "/api/events", request("POST", "/api/events", json.dumps(event()), authorised))
     assert answer.status == 201
     identifier = answer.json()["events"][0]["id"]
-    assert request("GET", f"/api/events/{identifier}").status == 200
+    assert request("GET", f"/api/events/{identifier}", headers=authorised).status == 200
     try:
-        request("GET", "/healthz", context_of=ssl.create_default_context())
+        request("GET", "/healthz", trust=ssl.create_default_context())
         raise AssertionError("a certificate of nobody was trusted")
     except ssl.SSLError:
         pass

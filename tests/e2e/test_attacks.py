@@ -6,10 +6,11 @@ assignment, names that nobody has), on ID tokens in test_oidc.py and src/access/
 approvals in test_approvals.py (replay, another request, one's own yes), on masked values in test_access.py and
 src/audit/reader_visibility_test.cc (oracles), on keys in test_api_keys.py and test_policy.py, on every cell of the matrix in
 test_matrix.py."""
+import re
 import socket
 
 from api_parts import DESCRIPTION, ask, event
-from people import COOKIE, Browser, person
+from people import COOKIE, PASSWORD, Browser, make_account, person
 
 SEARCH = "/auditlog/events/v2"
 
@@ -141,6 +142,34 @@ def test_secrets_in_the_wrong_place_open_nothing(context):
     smuggled = raw(server, f"POST /api/sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n"
                            f"Connection: close\r\n\r\n0\r\n\r\nGET /api/keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n")
     assert b'"keys"' not in smuggled and smuggled.count(b"HTTP/1.1 ") <= 1, smuggled
+
+
+def test_how_long_a_login_takes_tells_nothing(context):
+    """What takes its time is the hash, and each login that is refused computes one, whatever is wrong with it."""
+    server = context.server()
+    for name in ("ada", "off", "kept-out"):
+        make_account(server, name, "auditor")
+    ask(server, "POST", "/api/accounts", {"loginName": "invited"})
+    off = next(each["id"] for each in ask(server, "GET", "/api/accounts").json()["accounts"] if each["loginName"] == "off")
+    assert ask(server, "POST", f"/api/accounts/{off}/disable").status == 200
+    for tenant in ("acme", "closed"):
+        assert ask(server, "POST", "/api/tenants", {"id": tenant}).status == 201
+    assert ask(server, "POST", "/api/tenants/closed/suspend").status == 200
+
+    def hashes():
+        figures = ask(server, "GET", "/metrics").body.decode()
+        return int(re.search(r"^vestige_password_hashes_total (\d+)$", figures, re.M)[1])
+
+    answers = set()
+    for body in ({"loginName": "ada"}, {"loginName": "nobody"}, {"loginName": "off"}, {"loginName": "off", "password": PASSWORD},
+                 {"loginName": "invited"}, {"loginName": "no/name"}, {"loginName": "n" * 300}, {"loginName": "ada", "tenant": "acme"},
+                 {"loginName": "ada", "tenant": "closed"}, {"loginName": "ada", "tenant": "ghost"}, {"loginName": "ada", "tenant": ""},
+                 *[{"loginName": "kept-out"}] * 6, {"loginName": "kept-out", "password": PASSWORD}):
+        before = hashes()
+        answer = Browser(server).ask("POST", "/api/sign-in", {"password": "a wrong password", **body})
+        assert answer.status == 401 and hashes() == before + 1, (body, answer)
+        answers.add(answer.body)
+    assert len(answers) == 1, answers
 
 
 def test_ended_is_ended(context):

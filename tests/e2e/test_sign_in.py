@@ -2,14 +2,10 @@
 is never taken over and one that was signed out opens nothing; a request that another site began changes nothing; whatever
 is wrong with a login, the words are the same; a customer sees what is about themselves and nothing else; nobody gives
 a role that they may not give; and each of these acts is an entry of the stream `access`."""
-import re
-import ssl
-import subprocess
 import http.client
-import time
+import re
 
-import harness
-from api_parts import JSON_TYPE, ask, event
+from api_parts import JSON_TYPE, ask, event, tls_server
 from people import COOKIE, PASSWORD, SECURE_COOKIE, Browser, administrator_token, facts, make_account, person, set_password, totp
 
 OTHER_PASSWORD = "loud herons audit rivers"
@@ -499,27 +495,7 @@ def test_pages_have_no_script_of_their_own_and_say_nothing_of_anybody(context):
 
 
 def test_over_tls_the_cookie_is_bound_to_the_host(context):
-    certificate, key = context.folder / "certificate.pem", context.folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)
-    server = context.prepare_server("--tls-certificate", str(certificate), "--tls-key", str(key)).launch()
-    trust = ssl.create_default_context(cafile=certificate)
-
-    def request(method, path, body=None, headers=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=trust)
-        connection.request(method, path, body=body, headers={**JSON_TYPE, **(headers or {})})
-        answer = connection.getresponse()
-        return harness.Answer(answer.status, answer.headers, answer.read())
-
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if request("GET", "/readyz").status == 200:
-                break
-        except OSError:
-            assert time.monotonic() < deadline and server.running()
-            time.sleep(0.05)
+    server, _, _, request = tls_server(context)
     token = administrator_token(server)
     made = request("POST", "/api/sign-in/first-administrator", f'{{"token":"{token}","loginName":"ada","password":"{PASSWORD}"}}')
     assert made.status == 201, made

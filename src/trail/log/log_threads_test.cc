@@ -159,27 +159,37 @@ void read_snapshots(Log& log, const std::atomic<bool>& stop, std::uint64_t reade
   }
 }
 
-TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
-  platform::sim::SimDisk disk;
-  const auto files = disk.open("data");
-  platform::sim::SimClock clock;
-  platform::sim::SimEntropy entropy(seed());
-  testing::TestWrapper wrapper;
-  testing::NoBarrier barrier;
-  auto options = testing::small_options();
-  options.threads = true;
-  options.end_mark_after = std::chrono::milliseconds(1);
+// What a log needs, with so small a WAL that the sealer has work.
+class LogThreads : public ::testing::Test {
+ protected:
+  static Options threaded() {
+    auto options = testing::small_options();
+    options.threads = true;
+    options.end_mark_after = std::chrono::milliseconds(1);
+    options.wal_bytes_max = 256 << 10;
+    return options;
+  }
+
+  platform::sim::SimDisk disk_;
+  const std::unique_ptr<platform::FileSystem> files_ = disk_.open("data");
+  platform::sim::SimClock clock_;
+  platform::sim::SimEntropy entropy_{seed()};
+  testing::TestWrapper wrapper_;
+  testing::NoBarrier barrier_;
+  const std::vector<StreamSpec> specs_{{"acme", "events", true}, {"acme", "system", false}};
+  const LogParts parts_{.files = *files_,
+                        .clock = clock_,
+                        .entropy = entropy_,
+                        .wrapper = wrapper_,
+                        .barrier = barrier_,
+                        .schema = testing::test_schema()};
+};
+
+TEST_F(LogThreads, SubmittersReadersAndTheSealerTogether) {
+  auto options = threaded();
   // So little that the sealer has to seal blocks that are not full.
-  options.wal_bytes_max = 256 << 10;
   options.wal_file_bytes = 64 << 10;
-  const std::vector<StreamSpec> specs{{"acme", "events", true}, {"acme", "system", false}};
-  const LogParts parts{.files = *files,
-                       .clock = clock,
-                       .entropy = entropy,
-                       .wrapper = wrapper,
-                       .barrier = barrier,
-                       .schema = testing::test_schema()};
-  auto log = Log::open(parts, options, specs);
+  auto log = Log::open(parts_, options, specs_);
   ASSERT_TRUE(log);
   (*log)->start();
   const auto each = scaled(600);
@@ -201,7 +211,7 @@ TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
   EXPECT_FALSE((*log)->submit(
       std::make_unique<OneEvent>(events_stream, 9'999'999, std::make_shared<Outcome>(), nullptr)));
 
-  auto again = Log::open(parts, options, specs);
+  auto again = Log::open(parts_, options, specs_);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE((*again)->recovery().clean);
   const auto final_log = (*again)->stream(events_stream).snapshot();
@@ -214,25 +224,8 @@ TEST(LogThreads, SubmittersReadersAndTheSealerTogether) {
     }
 }
 
-TEST(LogThreads, StreamsAreAddedWhileOthersAreWrittenAndRead) {
-  platform::sim::SimDisk disk;
-  const auto files = disk.open("data");
-  platform::sim::SimClock clock;
-  platform::sim::SimEntropy entropy(seed());
-  testing::TestWrapper wrapper;
-  testing::NoBarrier barrier;
-  auto options = testing::small_options();
-  options.threads = true;
-  options.end_mark_after = std::chrono::milliseconds(1);
-  options.wal_bytes_max = 256 << 10;
-  const std::vector<StreamSpec> specs{{"acme", "events", true}, {"acme", "system", false}};
-  const LogParts parts{.files = *files,
-                       .clock = clock,
-                       .entropy = entropy,
-                       .wrapper = wrapper,
-                       .barrier = barrier,
-                       .schema = testing::test_schema()};
-  auto opened = Log::open(parts, options, specs);
+TEST_F(LogThreads, StreamsAreAddedWhileOthersAreWrittenAndRead) {
+  auto opened = Log::open(parts_, threaded(), specs_);
   ASSERT_TRUE(opened);
   Log& log = **opened;
   log.start();
@@ -270,7 +263,7 @@ TEST(LogThreads, StreamsAreAddedWhileOthersAreWrittenAndRead) {
   EXPECT_EQ(late.error().kind, ErrorKind::unavailable);
 
   // By what the disk has alone: nobody tells the log which streams there were.
-  auto again = Log::open(parts, options, {});
+  auto again = Log::open(parts_, threaded(), {});
   ASSERT_TRUE(again) << again.error().message;
   ASSERT_EQ((*again)->streams().size(), all.size());
   for (auto* const stream : (*again)->streams()) {
