@@ -9,6 +9,7 @@
 #include "access/internal/keys_file.h"
 #include "access/internal/keys_store.h"
 #include "access/internal/token.h"
+#include "access/policy.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
 #include "crypto/digest.h"
@@ -221,10 +222,19 @@ Status ApiKeys::record(state::Transaction& transaction, std::string_view action,
   return {};
 }
 
+// Whose second person a key can never be: the account that it leads back to, else the key that made it, or
+// that one's maker. The server's own key is nobody's in particular, and decides about nothing.
+std::optional<Uuid> ApiKeys::maker_of(const Principal& by) {
+  if (by.kind == PrincipalKind::account) return by.id;
+  if (by.maker) return by.maker;
+  const bool servers_own = std::ranges::find(by.roles, service_role) != by.roles.end();
+  return servers_own ? std::nullopt : std::optional(by.id);
+}
+
 Status ApiKeys::add(const Created& created, const Principal* by) {
   const auto digest = token_digest(created.key);
   auto about = created.about;
-  if (by != nullptr) about.maker = by->kind == PrincipalKind::account ? by->id : by->maker;
+  if (by != nullptr) about.maker = maker_of(*by);
   Lock writing(writing_);
   {
     Lock lock(mutex_);
@@ -253,6 +263,11 @@ Status ApiKeys::revoke(const Uuid& id, const Principal& by) {
   by_digest_.erase(place->second.digest);
   keys_.erase(place);
   return {};
+}
+
+bool ApiKeys::is_in_force(const Uuid& id) const {
+  const auto key = find(id);
+  return key && !(key->expires && *key->expires <= clock_.now());
 }
 
 std::optional<ApiKey> ApiKeys::find(const Uuid& id) const {

@@ -78,14 +78,15 @@ class ApiKeys {
   // Makes a key without storing it; add() stores it. invalid, with path, where the wish is none that can be
   // granted.
   Result<Created> make(const Wanted& wanted);
-  // `by` is nothing where the server makes its own first key. The key leads back to the account that makes
-  // it, or that the key which makes it leads back to.
+  // `by` is nothing where the server makes its own first key. The key leads back to the account or key that
+  // makes it, or that the key which makes it leads back to.
   Status add(const Created& created, const Principal* by);
   // not_found where the caller's tenant has none such.
   Status revoke(const Uuid& id, const Principal& by);
 
   std::optional<ApiKey> find(const Uuid& id) const;
-  std::vector<ApiKey> list() const;  // of all tenants, by time of making
+  bool is_in_force(const Uuid& id) const;  // there, and not expired
+  std::vector<ApiKey> list() const;        // of all tenants, by time of making
   // The key that was presented, which is then counted as used; nothing where there is none such, where it
   // expired, and where it comes from elsewhere. Takes the same time for every wrong key.
   std::optional<ApiKey> authenticate(std::string_view presented, const Client& client);
@@ -115,6 +116,7 @@ class ApiKeys {
         clock_(clock),
         entropy_(entropy),
         options_(std::move(options)) {}
+  static std::optional<Uuid> maker_of(const Principal& by);
   Status import_file(platform::FileSystem& files) REQUIRES(writing_);
   Status load() REQUIRES(writing_);
   Status record(state::Transaction& transaction, std::string_view action, const ApiKey& about,

@@ -459,8 +459,10 @@ Status Approvals::check_use(state::Transaction& transaction, const store::Approv
   if (approval.state != Approval::State::approved) return refuse(why_not(approval.state));
   if (!reason.empty() && reason != approval.reason)
     return refuse("this approval was given for another reason; leave X-Vestige-Reason out, or say the same");
-  if (policy.find_rule(row.rule) == nullptr)
-    return refuse("the policy has no such rule of approval any more; ask for another one");
+  const auto* const rule = policy.find_rule(row.rule);
+  if (rule == nullptr) return refuse("the policy has no such rule of approval any more; ask for another one");
+  if (std::ranges::find(rule->deciders, row.decider_role) == rule->deciders.end())
+    return refuse("the policy lets others decide about this now; ask for another approval");
   // An account that a provider vouches for has no row; its sessions end with the provider's.
   const auto account = store::find_account(transaction, row.tenant, row.decider_id);
   const bool gone = row.decider_kind == "account" ? account && account->state != "active"

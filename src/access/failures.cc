@@ -7,10 +7,10 @@
 
 namespace vestige::access {
 
-bool Failures::may_tell(const std::string& tenant) {
+bool Failures::may_tell(const Kind& kind) {
   Lock lock(mutex_);
   const auto now = clock_.monotonic();
-  auto& minute = minutes_.try_emplace(tenant, Minute{.began = now}).first->second;
+  auto& minute = minutes_.try_emplace(kind, Minute{.began = now}).first->second;
   if (now - minute.began >= std::chrono::minutes(1)) {
     minute.began = now;
     minute.told = 0;
@@ -24,7 +24,7 @@ bool Failures::may_tell(const std::string& tenant) {
 }
 
 Status Failures::tell(const Refusal& refusal, const std::function<Status(state::Transaction&)>& also) {
-  if (!may_tell(refusal.tenant) && !refusal.always) return {};
+  if (!may_tell({refusal.tenant, std::string(refusal.event_type)}) && !refusal.always) return {};
   const bool locked = !refusal.response.empty();
   auto event = to_json({.kind = "access.security",
                         .action = locked ? "LOCKED" : "FAILED",
@@ -33,7 +33,7 @@ Status Failures::tell(const Refusal& refusal, const std::function<Status(state::
                         .target_type = refusal.target_type,
                         .subject = refusal.subject,
                         .client = refusal.client,
-                        .detail = {{.name = "event_type", .value = "failed_login"},
+                        .detail = {{.name = "event_type", .value = std::string(refusal.event_type)},
                                    {.name = "severity", .value = std::string(refusal.severity)},
                                    {.name = "details", .value = refusal.why},
                                    {.name = "response", .value = refusal.response}}});
@@ -46,36 +46,37 @@ Status Failures::tell(const Refusal& refusal, const std::function<Status(state::
 }
 
 Status Failures::sweep() {
-  std::map<std::string, std::uint64_t> sums;
+  std::map<Kind, std::uint64_t> sums;
   {
     Lock lock(mutex_);
     const auto now = clock_.monotonic();
     for (auto at = minutes_.begin(); at != minutes_.end();) {
-      auto& [tenant, minute] = *at;
+      auto& [kind, minute] = *at;
       const bool over = now - minute.began >= std::chrono::minutes(1);
-      if (over && minute.counted > 0) sums[tenant] = minute.counted;
+      if (over && minute.counted > 0) sums[kind] = minute.counted;
       at = over && minute.counted == 0 ? minutes_.erase(at) : std::next(at);
     }
   }
-  for (const auto& [tenant, count] : sums) {
+  for (const auto& [kind, count] : sums) {
+    const auto& [tenant, event_type] = kind;
     VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
       const auto added = outbox_.add(
           transaction, tenant, access_stream,
-          to_json({.kind = "access.security",
-                   .action = "COUNTED",
-                   .time = clock_.now(),
-                   .target_id = tenant,
-                   .target_type = "TENANT",
-                   .detail = {{.name = "event_type", .value = "failed_login"},
-                              {.name = "severity", .value = "high"},
-                              {.name = "details",
-                               .value = fmt::format(
-                                   "{} more failed logins were counted and not told one by one", count)}}}));
+          to_json(
+              {.kind = "access.security",
+               .action = "COUNTED",
+               .time = clock_.now(),
+               .target_id = tenant,
+               .target_type = "TENANT",
+               .detail = {{.name = "event_type", .value = event_type},
+                          {.name = "severity", .value = "high"},
+                          {.name = "details",
+                           .value = fmt::format("{} more were counted and not told one by one", count)}}}));
       if (!added) return std::unexpected(added.error());
       return {};
     }));
     Lock lock(mutex_);
-    minutes_[tenant].counted -= count;
+    minutes_[kind].counted -= count;
   }
   return {};
 }

@@ -17,6 +17,7 @@ namespace vestige::access {
 // One refusal, as facts of kind access.security have it.
 struct Refusal {
   std::string tenant;
+  std::string_view event_type = "failed_login";
   std::string why;        // unknown_name, wrong_password, wrong_code, locked, ...: never what was typed
   std::string target_id;  // account, or a keyed index of the name that nobody has
   std::string_view target_type;
@@ -45,13 +46,15 @@ class Failures {
     std::size_t told = 0;
     std::uint64_t counted = 0;  // and not told yet
   };
-  bool may_tell(const std::string& tenant) EXCLUDES(mutex_);
+  // Tenant and type of event: a flood of one hides nothing of the other.
+  using Kind = std::pair<std::string, std::string>;
+  bool may_tell(const Kind& kind) EXCLUDES(mutex_);
 
   state::Database& database_;
   state::Outbox& outbox_;
   platform::Clock& clock_;
   Mutex mutex_;
-  std::map<std::string, Minute> minutes_ GUARDED_BY(mutex_);
+  std::map<Kind, Minute> minutes_ GUARDED_BY(mutex_);
 };
 
 }  // namespace vestige::access

@@ -33,7 +33,7 @@ struct Principal {
   std::optional<std::string> subject{};  // customer: whose data is their own
   Method method = Method::api_key;
   std::optional<Uuid> session{};  // where there is one
-  std::optional<Uuid> maker{};    // of a key: the account that it leads back to, where there is one
+  std::optional<Uuid> maker{};    // of a key: the account or key that it leads back to, where there is one
 };
 
 // How the record names them: sourceType and sourceId of what they did. A customer is whose data it is.

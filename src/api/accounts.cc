@@ -40,9 +40,8 @@ Status may_give(const Caller& caller, const std::vector<std::string>& roles) {
   return {};
 }
 
-bool is_own(const Caller& caller, const Uuid& id) {
-  return caller.principal.kind == access::PrincipalKind::account && caller.principal.id == id;
-}
+// Also by a key that leads back to them.
+bool is_own(const Caller& caller, const Uuid& id) { return access::person_of(caller.principal) == id; }
 
 http::Response account_response(const Result<access::Account>& account) {
   return account ? json_response(200, account_json(*account)) : http::problem(account.error());
@@ -101,16 +100,20 @@ void Api::Impl::get_accounts(const Caller& caller, http::Request request, http::
           fmt::format("the parameter limit must be a whole number from 1 to {}", access::limits::list_max)));
   }
   const auto after = std::string(request.query_value("after").value_or(""));
-  query(std::move(responder), [self = shared_from_this(), by = caller.principal, after, limit] {
-    const auto accounts = self->parts_.identity.accounts().list(by, after, limit);
-    if (!accounts) return http::problem(accounts.error());
-    std::string list;
-    for (const auto& account : *accounts)
-      list += fmt::format("{}{}", list.empty() ? "" : ",", account_json(account));
-    // A full page may have been the last one too; the next is empty then.
-    const auto next = accounts->size() == limit ? quoted(accounts->back().login_name) : std::string("null");
-    return json_response(200, fmt::format("{{\"accounts\":[{}],\"after\":{}}}", list, next));
-  });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), by = caller.principal, after, limit](const audit::Visibility&,
+                                                                        LookedAt& at) -> http::Response {
+         at.target_type = "ACCOUNTS";
+         const auto accounts = self->parts_.identity.accounts().list(by, after, limit);
+         if (!accounts) return http::problem(accounts.error());
+         std::string list;
+         for (const auto& account : *accounts)
+           list += fmt::format("{}{}", list.empty() ? "" : ",", account_json(account));
+         // A full page may have been the last one too; the next is empty then.
+         const auto next =
+             accounts->size() == limit ? quoted(accounts->back().login_name) : std::string("null");
+         return json_response(200, fmt::format("{{\"accounts\":[{}],\"after\":{}}}", list, next));
+       });
 }
 
 void Api::Impl::act_on_account(const http::Request& request, http::Responder responder,
@@ -123,9 +126,11 @@ void Api::Impl::act_on_account(const http::Request& request, http::Responder res
 void Api::Impl::get_account(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("account"));
-  query(std::move(responder), [self = shared_from_this(), by = caller.principal, id = *id] {
-    return account_response(self->parts_.identity.accounts().find(by, id));
-  });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), by = caller.principal, id = *id](const audit::Visibility&, LookedAt& at) {
+         at = {.target_type = "ACCOUNT", .target_id = format_uuid(id)};
+         return account_response(self->parts_.identity.accounts().find(by, id));
+       });
 }
 
 void Api::Impl::put_roles(const Caller& caller, http::Request request, http::Responder responder) {
@@ -150,9 +155,14 @@ void Api::Impl::post_disable(const Caller& caller, http::Request request, http::
   });
 }
 
+// It lets somebody in with all that the account had.
 void Api::Impl::post_enable(const Caller& caller, http::Request request, http::Responder responder) {
   act_on_account(request, std::move(responder), [self = shared_from_this(), caller](const Uuid& id) {
-    return account_response(self->parts_.identity.accounts().enable(caller.principal, caller.client, id));
+    auto& accounts = self->parts_.identity.accounts();
+    const auto account = accounts.find(caller.principal, id);
+    if (!account) return http::problem(account.error());
+    if (auto allowed = may_give(caller, account->roles); !allowed) return http::problem(allowed.error());
+    return account_response(accounts.enable(caller.principal, caller.client, id));
   });
 }
 

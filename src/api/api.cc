@@ -113,8 +113,13 @@ void Api::Impl::query(http::Responder responder, std::function<http::Response()>
 }
 
 void Api::Impl::write_state(http::Responder responder, std::function<http::Response()> answer) {
+  write_state_on(parts_.signing, std::move(responder), std::move(answer));
+}
+
+void Api::Impl::write_state_on(platform::EventLoop& loop, http::Responder responder,
+                               std::function<http::Response()> answer) {
   auto shared = std::make_shared<http::Responder>(std::move(responder));
-  parts_.signing.post([self = shared_from_this(), shared, answer = std::move(answer)] {
+  loop.post([self = shared_from_this(), shared, answer = std::move(answer)] {
     auto response = answer();
     // What was asked for is done and durable either way.
     static_cast<void>(self->parts_.outbox.wait_for_all(on_record_wait));

@@ -20,14 +20,18 @@
 namespace vestige::api {
 
 inline constexpr std::size_t event_streams_max = 256;
-inline constexpr std::size_t exports_max = 8;      // at a time
+inline constexpr std::ptrdiff_t event_streams_of_one_max =
+    32;                                        // by one person or key, so that others get theirs
+inline constexpr std::size_t exports_max = 8;  // at a time
+inline constexpr std::ptrdiff_t exports_of_one_max = 3;
 inline constexpr std::size_t letting_in_max = 64;  // people, at a time
 
 struct ApiParts {
-  platform::EventLoop& loop;     // where answers are put together
-  platform::EventLoop& queries;  // where searches run, so that they hold up nobody else
-  platform::EventLoop& acts;     // where erasures run, one after the other
-  platform::EventLoop& signing;  // where passwords are hashed and state is written
+  platform::EventLoop& loop;       // where answers are put together
+  platform::EventLoop& queries;    // where searches run, so that they hold up nobody else
+  platform::EventLoop& acts;       // where erasures run, one after the other
+  platform::EventLoop& signing;    // where passwords are hashed and state is written
+  platform::EventLoop& providers;  // where OpenID providers are asked, each of which may be slow
   platform::Clock& clock;
   trail::Log& log;
   // Null where there is none.
@@ -42,7 +46,7 @@ struct ApiParts {
   // What is known of a person who was just erased besides the trail goes too.
   std::function<Status(std::string_view tenant, std::string_view subject)> forget_in_state;
   std::vector<access::AddressRange> trusted_proxies{};  // whose X-Forwarded-For is believed
-  bool over_tls = false;     // as browsers see it, so that cookies can say so
+  bool over_tls = false;                                // as browsers see it, so that cookies can say so
   std::string public_url{};  // as browsers reach the server; empty where nobody said
   std::function<http::ServerFigures()> http_figures;
   std::string version;

@@ -282,11 +282,12 @@ void Api::Impl::get_approvals(const Caller& caller, http::Request request, http:
 void Api::Impl::get_approval(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = captured_id(request);
   if (!id) return responder.respond(no_such("approval"));
-  query(std::move(responder),
-        [self = shared_from_this(), by = decider(caller, request), in_force = caller.policy, id = *id] {
-          const auto& policy = *in_force;
-          return approval_response(self->parts_.identity.approvals().find(by, policy, id), policy);
-        });
+  look(caller, std::move(responder),
+       [self = shared_from_this(), by = decider(caller, request), in_force = caller.policy, id = *id](
+           const audit::Visibility&, LookedAt& at) {
+         at = {.target_type = "APPROVAL", .target_id = format_uuid(id)};
+         return approval_response(self->parts_.identity.approvals().find(by, *in_force, id), *in_force);
+       });
 }
 
 void Api::Impl::post_decision(const Caller& caller, http::Request request, http::Responder responder) {

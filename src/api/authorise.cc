@@ -1,4 +1,6 @@
 // Authorisation: a request's key or session, what the policy decides, and what the caller may see.
+#include <charconv>
+
 #include "api/internal/cookies.h"
 #include "api/internal/impl.h"
 #include "base/encoding.h"
@@ -52,24 +54,31 @@ bool is_act_about_person(const access::Operation& operation) {
   return std::ranges::find(acts, operation.name) != std::end(acts);
 }
 
-// Whom a request is about, where it names one person: by the header, by its path, or as the one subject of a
-// search or an act.
-Result<std::optional<std::string>> person_of(const http::Request& request,
-                                             const access::Operation& operation) {
-  VESTIGE_TRY(auto named, text_header(request, "x-vestige-subject"));
-  const bool acts = is_act_about_person(operation);
-  if (!named.empty() && !acts) return named;
-  if (operation.name == "getSubjectTimeline") return request.captures.at("id");
-  if ((operation.look != access::Look::search && !acts) || request.body.empty() ||
-      request.body.size() > searched_body_bytes_max)
-    return std::optional<std::string>{};
+// The one person whom path or body name.
+std::optional<std::string> person_in(const http::Request& request, const access::Operation& operation) {
+  if (operation.name == "getSubjectTimeline" || operation.name == "getPersonKeys")
+    return request.captures.at("id");
+  const bool may_name = operation.look == access::Look::search || is_act_about_person(operation);
+  if (!may_name || request.body.empty() || request.body.size() > searched_body_bytes_max) return std::nullopt;
   json::Parser parser;
   json::Document document;
   // What is wrong with a search its handler says.
-  if (!parser.parse(request.body, document)) return std::optional<std::string>{};
+  if (!parser.parse(request.body, document)) return std::nullopt;
   const auto subject = document.root().find("subject");
-  if (!subject.is_string()) return std::optional<std::string>{};
-  return std::string(subject.string());
+  return subject.is_string() ? std::optional(std::string(subject.string())) : std::nullopt;
+}
+
+// Whom a request is about, where it names one person: by its path, as the one subject of a search or an act,
+// or, where it has neither, by the header.
+Result<std::optional<std::string>> person_of(const http::Request& request,
+                                             const access::Operation& operation) {
+  VESTIGE_TRY(const auto header, text_header(request, "x-vestige-subject"));
+  auto named = person_in(request, operation);
+  if (header.empty()) return named;
+  if (named && *named != header)
+    return fail(ErrorKind::invalid,
+                "the header X-Vestige-Subject names another person than the request itself; leave it out");
+  return header;
 }
 
 // What only looks and acts about a person need to know of a request; the many that record events are spared
@@ -129,9 +138,34 @@ access::Tenants::Use Api::Impl::use_of(const SignedIn& caller) {
   return caller.scopes == recording ? access::Tenants::Use::record : access::Tenants::Use::other;
 }
 
+// What anybody may send who is not known is small, or a few of them would fill the room for all bodies.
+std::optional<http::Response> Api::Impl::refuse_body(const http::Request& request) {
+  const auto length = request.header("content-length");
+  if (request.header("transfer-encoding"))
+    return http::problem(411, "here a body is sent with a header Content-Length, and not in chunks");
+  std::uint64_t bytes = 0;
+  if (length) {
+    const auto [end, failed] = std::from_chars(length->data(), length->data() + length->size(), bytes);
+    if (failed != std::errc{} || end != length->data() + length->size()) bytes = act_body_bytes_max + 1;
+  }
+  if (bytes <= act_body_bytes_max) return std::nullopt;
+  return http::problem(
+      Error{.kind = ErrorKind::exhausted,
+            .message = "the body is larger than what is taken from somebody who is not known",
+            .limit = fmt::format("act_body_bytes_max = {}", act_body_bytes_max)});
+}
+
+bool Api::Impl::still_holds(const Caller& caller) const {
+  const auto& who = caller.principal;
+  if (!parts_.tenants.admit(who.tenant, access::Tenants::Use::other)) return false;
+  if (parts_.policies.of(who.tenant).policy != caller.policy) return false;
+  return who.session ? parts_.identity.sessions().find(who.tenant, *who.session).has_value()
+                     : parts_.identity.keys().is_in_force(who.id);
+}
+
 std::optional<http::Response> Api::Impl::gate(const http::Request& request) const {
   if (auto refused = refuse_unread(request)) return refused;
-  if (is_public(request.path)) return std::nullopt;
+  if (is_public(request.path)) return refuse_body(request);
   if (signed_in(request, client_of(request))) return std::nullopt;
   return unauthorised();
 }
@@ -245,6 +279,7 @@ void Api::Impl::go_on(const Caller& caller, Act handler, http::Request request, 
     case access::Decision::Kind::granted:
       return (this->*handler)(caller, std::move(request), std::move(responder));
     case access::Decision::Kind::refused:
+      if (caller.operation->look == access::Look::none) record_refusal(caller);
       return answer_look(caller, {}, {}, http::problem(403, caller.decision.why), std::move(responder));
     case access::Decision::Kind::needs_approval:
       break;
@@ -253,6 +288,20 @@ void Api::Impl::go_on(const Caller& caller, Act handler, http::Request request, 
   parts_.signing.post([self = shared_from_this(), caller, asked = exact(caller, request), shared]() mutable {
     auto response = self->ask_approval(caller, std::move(asked), caller.decision.rule, "");
     self->answer_look(caller, {}, {}, std::move(response), std::move(*shared));
+  });
+}
+
+void Api::Impl::record_refusal(const Caller& caller) {
+  parts_.signing.post([self = shared_from_this(), caller] {
+    // It was refused either way; what could not be written is counted by what failed.
+    static_cast<void>(
+        self->parts_.identity.failures().tell({.tenant = caller.principal.tenant,
+                                               .event_type = "refused_act",
+                                               .why = caller.operation->name,
+                                               .target_id = access::actor_id(caller.principal),
+                                               .target_type = access::actor_type(caller.principal),
+                                               .subject = caller.principal.subject.value_or(""),
+                                               .client = &caller.client}));
   });
 }
 

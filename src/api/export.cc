@@ -10,6 +10,8 @@ constexpr std::size_t unsent_bytes_max = 1 << 20;  // of one export, before its 
 constexpr std::size_t piece_bytes_max = 1 << 20;   // sent at a time
 
 constexpr std::string_view stopped = "the server was stopped";
+constexpr std::string_view withdrawn =
+    "whoever asked for it may not have it any more: the key or session ended, or the policy was changed";
 
 // What a page needs, and a whole has no use for.
 constexpr std::string_view of_pages[] = {"cursor", "facets", "histogram", "limit", "order", "total"};
@@ -96,11 +98,14 @@ void Api::Impl::export_search(const Caller& caller, const http::Request& request
                            .now = parts_.clock.now()};
   {
     const Lock lock(exports_mutex_);
-    if (exports_closed_ || exports_.size() + exports_elsewhere_ >= exports_max)
-      return responder.respond(http::problem(
-          Error{.kind = ErrorKind::unavailable,
-                .message = fmt::format("no more exports can be begun now (exports_max = {})", exports_max)}));
-    ++exports_elsewhere_;
+    const std::pair who(caller.principal.tenant, caller.principal.id);
+    if (exports_closed_ || exporting_.size() >= exports_max ||
+        std::ranges::count(exporting_, who) >= exports_of_one_max)
+      return responder.respond(http::problem(Error{
+          .kind = ErrorKind::unavailable,
+          .message = "no more exports can be begun now; wait for one to end",
+          .limit = fmt::format("exports_max = {}, of one caller {}", exports_max, exports_of_one_max)}));
+    exporting_.push_back(who);
   }
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   parts_.queries.post([self = shared_from_this(), caller, exact_request = std::move(exact_request),
@@ -111,7 +116,7 @@ void Api::Impl::export_search(const Caller& caller, const http::Request& request
 }
 
 // Whether an export is of so many entries that it waits for somebody's yes. Counts no further than that.
-Result<bool> Api::Impl::is_large(const Caller& caller, const audit::Search& search) {
+Result<bool> Api::Impl::is_large(const Caller& caller, const audit::Search& search, std::uint64_t from) {
   const auto& grant = caller.decision.grant;
   const auto waits = [&](std::uint64_t entries) {
     return caller.policy->waits_for_bulk(grant, caller.approved_by, entries);
@@ -120,12 +125,17 @@ Result<bool> Api::Impl::is_large(const Caller& caller, const audit::Search& sear
   std::uint64_t entries = 0;
   auto visibility = visibility_of(caller);
   visibility.masks = false;
-  VESTIGE_CHECKED(caller.trail->reader().visit(0, caller.trail->reader().size(), search, visibility,
+  VESTIGE_CHECKED(caller.trail->reader().visit(from, caller.trail->reader().size(), search, visibility,
                                                [&](const audit::MatchedEntry&) -> Result<bool> {
                                                  ++entries;
                                                  return !waits(entries);
                                                }));
   return waits(entries);
+}
+
+http::Response Api::Impl::ask_bulk(const Caller& caller, access::ExactRequest request) {
+  return ask_approval(caller, std::move(request), access::bulk_export_rule,
+                      fmt::format("more than {} entries", caller.policy->export_entries()));
 }
 
 // Every export passes here, with who asks for what: that it begins goes on record before anything of it is
@@ -142,15 +152,13 @@ void Api::Impl::begin_export(const Caller& caller, access::ExactRequest exact_re
   auto given_out = visibility.given_out;
   auto begun = audit::Export::begin(caller.trail->reader(), std::move(visibility), std::move(order));
   if (!begun) {
-    leave_export();
+    leave_export(caller);
     return answer_look(caller, at, {}, refusal(caller, begun.error()), std::move(responder));
   }
   const auto large = is_large(caller, asked_for);
   if (!large || *large) {
-    leave_export();
-    auto response = large ? ask_approval(caller, std::move(exact_request), access::bulk_export_rule,
-                                         fmt::format("more than {} entries", caller.policy->export_entries()))
-                          : http::problem(large.error());
+    leave_export(caller);
+    auto response = large ? ask_bulk(caller, std::move(exact_request)) : http::problem(large.error());
     return answer_look(caller, at, {}, std::move(response), std::move(responder));
   }
   auto look = look_of(caller, at, {}, 200);
@@ -164,19 +172,18 @@ void Api::Impl::begin_export(const Caller& caller, access::ExactRequest exact_re
   auto shared = std::make_shared<http::Responder>(std::move(responder));
   record_look(caller, look, [self = shared_from_this(), running, csv, shared](Status recorded) {
     if (recorded) return self->run_export(std::move(*running), csv, std::move(*shared));
-    self->leave_export();
+    self->leave_export(running->caller);
     shared->respond(http::problem(recorded.error()));
   });
 }
 
-void Api::Impl::leave_export() {
+void Api::Impl::leave_export(const Caller& caller) {
   const Lock lock(exports_mutex_);
-  --exports_elsewhere_;
+  exporting_.erase(std::ranges::find(exporting_, std::pair(caller.principal.tenant, caller.principal.id)));
 }
 
 void Api::Impl::run_export(RunningExport running, bool csv, http::Responder responder) {
   const Lock lock(exports_mutex_);
-  --exports_elsewhere_;
   if (exports_closed_)
     return responder.respond(
         http::problem(Error{.kind = ErrorKind::unavailable, .message = std::string(stopped)}));
@@ -229,17 +236,18 @@ void Api::Impl::pump_exports() {
   {
     const Lock lock(exports_mutex_);
     running.swap(exports_);
-    exports_elsewhere_ += running.size();
   }
   if (running.empty()) return;
-  const auto taken = running.size();
   std::erase_if(running, [&](RunningExport& each) {
-    if (each.advance()) return false;
+    if (!still_holds(each.caller))
+      each.abandon(withdrawn);
+    else if (each.advance())
+      return false;
     record_export(each);
+    leave_export(each.caller);
     return true;
   });
   const Lock lock(exports_mutex_);
-  exports_elsewhere_ -= taken;
   for (auto& each : running) {
     if (!exports_closed_) {
       exports_.push_back(std::move(each));

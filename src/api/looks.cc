@@ -42,6 +42,18 @@ std::string role_of(const Caller& caller) {
   return caller.decision.role.empty() && roles.size() == 1 ? roles.front() : caller.decision.role;
 }
 
+// Whose the entry is. A customer's looks are theirs. Of others it is the person whom the request names, where
+// it gave out something of that one or nothing at all: nobody gets a key by being asked for, and whoever
+// names one person to look at another is on record as who looked at the other. Who was erased can take
+// nothing along.
+std::optional<std::string> subject_of_look(const Caller& caller, const audit::GivenOut& given_out) {
+  if (caller.principal.subject) return caller.principal.subject;
+  if (!caller.person) return std::nullopt;
+  const auto ref = caller.trail->digests().ref_of(*caller.person);
+  const bool theirs = ref && (given_out.entries == 0 || given_out.more_refs || given_out.refs.contains(*ref));
+  return theirs ? caller.person : std::nullopt;
+}
+
 }  // namespace
 
 audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
@@ -60,6 +72,7 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
                    .target_type = at.target_type,
                    .target_id = at.target_id,
                    .query = at.query,
+                   .counted = at.counted,
                    .reason = caller.reason,
                    .approval = caller.approval,
                    .personal = caller.decision.personal,
@@ -67,8 +80,7 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
                    .outcome = std::string(outcome_of(status)),
                    .status = status,
                    .given_out = given_out};
-  // Only of somebody about whom there is something: nobody gets a key by being asked for.
-  if (given_out.entries > 0) look.person = caller.person;
+  look.person = subject_of_look(caller, given_out);
   return look;
 }
 

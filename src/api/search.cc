@@ -45,6 +45,7 @@ void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Req
          if (!parsed) return http::problem(parsed.error());
          auto search = (*parsed)->search;
          at.query = caller.trail->digests().recorded(search);
+         at.counted = audit::counted_form(search.tally);
          const bool figures = caller.decision.grant.rows == access::Rows::counted;
          if (figures && search.tally.empty())
            return http::problem(

@@ -107,18 +107,27 @@ std::optional<http::Response> Api::Impl::refuse_unread(const http::Request& requ
 }
 
 void Api::Impl::let_in(http::Responder responder, std::function<http::Response()> answer) {
+  let_in_on(parts_.signing, letting_in_, std::move(responder), std::move(answer));
+}
+
+void Api::Impl::ask_provider(http::Responder responder, std::function<http::Response()> answer) {
+  let_in_on(parts_.providers, asking_providers_, std::move(responder), std::move(answer));
+}
+
+void Api::Impl::let_in_on(platform::EventLoop& loop, std::atomic<std::size_t>& waiting,
+                          http::Responder responder, std::function<http::Response()> answer) {
   // Each waits for tens of milliseconds of hashing or for a provider; a queue without end would keep all
   // waiting.
-  if (letting_in_.fetch_add(1) >= letting_in_max) {
-    letting_in_.fetch_sub(1);
+  if (waiting.fetch_add(1) >= letting_in_max) {
+    waiting.fetch_sub(1);
     return responder.respond(
         http::problem(Error{.kind = ErrorKind::unavailable,
                             .message = "too many people sign in at once; try again",
                             .limit = fmt::format("letting_in_max = {}", letting_in_max)}));
   }
-  write_state(std::move(responder), [self = shared_from_this(), answer = std::move(answer)] {
+  write_state_on(loop, std::move(responder), [&waiting, answer = std::move(answer)] {
     auto response = answer();
-    self->letting_in_.fetch_sub(1);
+    waiting.fetch_sub(1);
     return response;
   });
 }
@@ -203,8 +212,8 @@ void Api::Impl::get_providers(http::Request request, http::Responder responder) 
 }
 
 void Api::Impl::get_provider_begin(http::Request request, http::Responder responder) {
-  let_in(std::move(responder), [self = shared_from_this(), provider = request.captures.at("provider"),
-                                return_to = query_text(request, "return_to")] {
+  ask_provider(std::move(responder), [self = shared_from_this(), provider = request.captures.at("provider"),
+                                      return_to = query_text(request, "return_to")] {
     const auto begun = self->parts_.identity.sign_on().begin(provider, return_to);
     if (!begun) return refusal_page(begun.error());
     auto response = empty_response(302);
@@ -224,8 +233,8 @@ void Api::Impl::get_provider_callback(http::Request request, http::Responder res
                                   .issuer = query_text(request, "iss")};
   const auto cookie_name = access::oidc::cookie_name_of(callback.state);
   callback.cookie_value = std::string(cookie_of(request, cookie_name).value_or(""));
-  let_in(std::move(responder), [self = shared_from_this(), provider = request.captures.at("provider"),
-                                callback, cookie_name, client = client_of(request)] {
+  ask_provider(std::move(responder), [self = shared_from_this(), provider = request.captures.at("provider"),
+                                      callback, cookie_name, client = client_of(request)] {
     auto response = self->come_back(provider, callback, client);
     // Of a login that is over.
     if (!callback.cookie_value.empty())
@@ -246,8 +255,11 @@ http::Response Api::Impl::come_back(const std::string& provider, const access::o
         return refusal_page(told.error());
     return refusal_page(person.error());
   }
-  if (!parts_.tenants.admit(person->tenant, access::Tenants::Use::other))
+  if (!parts_.tenants.admit(person->tenant, access::Tenants::Use::other)) {
+    if (auto told = access::tell_refused(identity.failures(), identity.sign_on(), provider, client); !told)
+      return refusal_page(told.error());
     return refusal_page(Error{.kind = ErrorKind::denied, .message = "nobody can sign in here now"});
+  }
   const auto opened = access::open_session_of(identity.sessions(), *person, client);
   if (!opened) return refusal_page(opened.error());
   auto response = empty_response(303);

@@ -42,26 +42,36 @@ Result<std::shared_ptr<const Api::Impl::ParsedSearch>> Api::Impl::parse_search(s
   return parsed;
 }
 
-void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Responder responder) {
-  std::uint64_t next = caller.trail->reader().size();
-  if (const auto last = request.header("last-event-id")) {
+// Where a stream begins: behind what the client had last, at an index, at a saved place, or with what comes.
+Result<std::uint64_t> Api::Impl::first_of_stream(const Caller& caller, const http::Request& request) const {
+  const auto last = request.header("last-event-id");
+  const auto from = request.query_value("from");
+  const auto name = request.query_value("cursor");
+  const auto refuse = [](std::string what) { return fail(ErrorKind::invalid, std::move(what)); };
+  // Where these lead may change after somebody said yes to the request.
+  if (!caller.approval.empty() && (last || name))
+    return refuse(
+        "with an approval a stream begins at the parameter from, or with what comes; leave the header "
+        "Last-Event-ID and the parameter cursor out");
+  if (last) {
     const auto index = parse_index(*last);
     if (!index || *index == UINT64_MAX)
-      return responder.respond(
-          http::problem(400, "the header Last-Event-ID must be an index, as an event of the stream had it"));
-    next = *index + 1;
-  } else if (const auto from = request.query_value("from")) {
-    const auto index = parse_index(*from);
-    if (!index)
-      return responder.respond(
-          http::problem(400, "the parameter from must be an index, a whole number from 0 on"));
-    next = *index;
+      return refuse("the header Last-Event-ID must be an index, as an event of the stream had it");
+    return *index + 1;
   }
-  if (const auto name = request.query_value("cursor"); name && !request.header("last-event-id")) {
-    if (!audit::is_cursor_name(*name))
-      return responder.respond(http::problem(400, "the parameter cursor must be the name of a cursor"));
-    if (const auto cursor = saved_cursor(caller, *name)) next = cursor->next;
+  if (name) {
+    if (!audit::is_cursor_name(*name)) return refuse("the parameter cursor must be the name of a cursor");
+    if (const auto cursor = saved_cursor(caller, *name)) return cursor->next;
   }
+  if (!from) return caller.trail->reader().size();
+  const auto index = parse_index(*from);
+  if (!index) return refuse("the parameter from must be an index, a whole number from 0 on");
+  return *index;
+}
+
+void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Responder responder) {
+  const auto next = first_of_stream(caller, request);
+  if (!next) return responder.respond(http::problem(next.error()));
   const auto search = search_of(request);
   if (!search) return responder.respond(http::problem(search.error()));
   const auto visibility = visibility_of(caller);
@@ -69,30 +79,41 @@ void Api::Impl::get_stream(const Caller& caller, http::Request request, http::Re
     return answer_look(caller, {}, {}, refusal(caller, visible.error()), std::move(responder));
   Follower follower{.stream = nullptr,
                     .search = *search,
-                    .next = next,
+                    .next = *next,
                     .last_sent = {},
                     .caller = caller,
-                    .at = {.query = caller.trail->digests().recorded((*search)->search),
-                           .target_type = {},
-                           .target_id = {}},
+                    .at = {.query = caller.trail->digests().recorded((*search)->search)},
                     .visibility = visibility};
-  auto look = look_of(caller, follower.at, {}, 200);
-  look.action = "WATCH_BEGUN";
   auto shared =
       std::make_shared<std::pair<http::Responder, Follower>>(std::move(responder), std::move(follower));
-  record_look(caller, look, [self = shared_from_this(), shared](Status recorded) {
-    if (!recorded) return shared->first.respond(http::problem(recorded.error()));
-    self->begin_stream(std::move(shared->second), std::move(shared->first));
+  // What lies before now is counted as an export is, which may take reading.
+  parts_.queries.post([self = shared_from_this(), shared, asked = exact(caller, request)]() mutable {
+    auto& [answer, begun] = *shared;
+    const auto large = self->is_large(begun.caller, begun.search->search, begun.next);
+    if (!large || *large) {
+      auto response = large ? self->ask_bulk(begun.caller, std::move(asked)) : http::problem(large.error());
+      return self->answer_look(begun.caller, begun.at, {}, std::move(response), std::move(answer));
+    }
+    auto look = self->look_of(begun.caller, begun.at, {}, 200);
+    look.action = "WATCH_BEGUN";
+    self->record_look(begun.caller, look, [self, shared](Status recorded) {
+      if (!recorded) return shared->first.respond(http::problem(recorded.error()));
+      self->begin_stream(std::move(shared->second), std::move(shared->first));
+    });
   });
 }
 
 void Api::Impl::begin_stream(Follower follower, http::Responder responder) {
   Lock lock(streams_mutex_);
-  if (streams_closed_ || followers_.size() >= event_streams_max)
-    return responder.respond(http::problem(
-        Error{.kind = ErrorKind::unavailable,
-              .message = fmt::format("no more event streams can be opened now (event_streams_max = {})",
-                                     event_streams_max)}));
+  const auto& who = follower.caller.principal;
+  const auto own = std::ranges::count(watching_, std::pair(who.tenant, who.id));
+  if (streams_closed_ || watching_.size() >= event_streams_max || own >= event_streams_of_one_max)
+    return responder.respond(
+        http::problem(Error{.kind = ErrorKind::unavailable,
+                            .message = "no more event streams can be opened now; close one, or try again",
+                            .limit = fmt::format("event_streams_max = {}, of one caller {}",
+                                                 event_streams_max, event_streams_of_one_max)}));
+  watching_.emplace_back(who.tenant, who.id);
   follower.stream = responder.stream();
   follower.last_sent = parts_.clock.monotonic();
   followers_.push_back(std::move(follower));
@@ -133,15 +154,34 @@ bool Api::Impl::feed(Follower& follower, std::chrono::nanoseconds now) {
   return follower.stream->send(": nothing new\n\n");
 }
 
-// Gives every follower what is new. Runs on a query thread, never twice at a time.
+// Gives every follower what is new, as long as they may have it. Runs on a query thread, never twice at a
+// time, and without the lock: whoever opens a stream waits on a thread that others need.
 void Api::Impl::pump_streams() {
-  Lock lock(streams_mutex_);
+  std::vector<Follower> fed;
+  {
+    Lock lock(streams_mutex_);
+    fed.swap(followers_);
+  }
   const auto now = parts_.clock.monotonic();
-  std::erase_if(followers_, [&](Follower& follower) {
-    if (feed(follower, now)) return false;
-    record_stream(follower);
-    return true;
-  });
+  std::vector<Follower> left;
+  for (auto& follower : fed) {
+    if (still_holds(follower.caller) && feed(follower, now))
+      left.push_back(std::move(follower));
+    else
+      end_stream(follower);
+  }
+  Lock lock(streams_mutex_);
+  for (auto& follower : left) followers_.push_back(std::move(follower));
+  if (!streams_closed_) return;
+  for (const auto& follower : followers_) record_stream(follower);
+  followers_.clear();
+}
+
+void Api::Impl::end_stream(const Follower& ended) {
+  record_stream(ended);
+  Lock lock(streams_mutex_);
+  const auto& who = ended.caller.principal;
+  watching_.erase(std::ranges::find(watching_, std::pair(who.tenant, who.id)));
 }
 
 void Api::Impl::close_streams() {

@@ -21,7 +21,8 @@ Result<audit::SubjectRequest> parse_subject_request(const http::Request& request
     return refuse_at("/reason", "must be a string");
   return audit::SubjectRequest{.subject = std::string(subject.string()),
                                .reason = reason.is_string() ? std::string(reason.string()) : "",
-                               .actor = format_uuid(caller.principal.id)};
+                               .actor = format_uuid(caller.principal.id),
+                               .actor_type = std::string(access::actor_type(caller.principal))};
 }
 
 http::Response keys_response(const Result<audit::SubjectKeys>& keys) {
@@ -67,9 +68,11 @@ void Api::Impl::post_reauthorise(const Caller& caller, http::Request request, ht
 void Api::Impl::get_subject_keys(const Caller& caller, http::Request request, http::Responder responder) {
   const auto id = request.captures.find("id");
   if (id == request.captures.end() || id->second.empty()) return responder.respond(no_such("person"));
-  act(std::move(responder), [trail = caller.trail, subject = std::string(id->second)] {
-    return keys_response(trail->erasures().keys(subject));
-  });
+  look(caller, std::move(responder),
+       [trail = caller.trail, subject = std::string(id->second)](const audit::Visibility&, LookedAt& at) {
+         at = {.target_type = "SUBJECT", .target_id = trail->digests().recorded_id(subject)};
+         return keys_response(trail->erasures().keys(subject));
+       });
 }
 
 void Api::Impl::get_certificate(const Caller& caller, http::Request request, http::Responder responder) {

@@ -18,6 +18,7 @@ constexpr unsigned loop_threads = 2;
 constexpr unsigned query_threads = 2;
 constexpr unsigned act_threads = 1;      // erasures: one at a time, and each may read the whole trail
 constexpr unsigned signing_threads = 2;  // passwords take 20 to 60 ms of one core each
+constexpr unsigned provider_threads = 2;
 constexpr std::chrono::milliseconds housekeeping_period{500};
 constexpr std::string_view admin_key_name = "admin.key";
 
@@ -57,11 +58,13 @@ http::ServerOptions http_options(const cli::ServeArguments& arguments) {
   return options;
 }
 
-// While some key may administer, the first one's file is as the operator left it; with none, a new one is
-// made, so that nobody is locked out of his own server.
+// While some key of the home tenant may administer, the first one's file is as the operator left it; with
+// none in force, a new one is made, so that nobody is locked out of his own server.
 Status provide_admin_key(TrailService& service, access::ApiKeys& keys) {
   for (const auto& key : keys.list())
-    if (key.scopes.has(access::Scope::admin) || key.role == access::service_role) return {};
+    if (key.tenant == access::home_tenant_id && keys.is_in_force(key.id) &&
+        (key.scopes.has(access::Scope::admin) || key.role == access::service_role))
+      return {};
   VESTIGE_TRY(const auto created, keys.make({.name = "admin",
                                              .tenant = std::string(access::home_tenant_id),
                                              .scopes = access::Scopes::all()}));
@@ -152,13 +155,14 @@ struct Loops {
   platform::EventLoop queries{query_threads};
   platform::EventLoop acts{act_threads};
   platform::EventLoop signing{signing_threads};
+  platform::EventLoop providers{provider_threads};
   platform::EventLoop keeping{1};  // of its own, so that no search keeps checkpoints waiting
 
   void start() {
-    for (auto* loop : {&requests, &queries, &acts, &signing, &keeping}) loop->start();
+    for (auto* loop : {&requests, &queries, &acts, &signing, &providers, &keeping}) loop->start();
   }
   void stop() {
-    for (auto* loop : {&keeping, &acts, &signing, &queries, &requests}) loop->stop();
+    for (auto* loop : {&keeping, &acts, &providers, &signing, &queries, &requests}) loop->stop();
   }
 };
 
@@ -168,6 +172,7 @@ api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& serv
           .queries = loops.queries,
           .acts = loops.acts,
           .signing = loops.signing,
+          .providers = loops.providers,
           .clock = platform::system_clock(),
           .log = service.log(),
           .trail_of = [&service](std::string_view tenant) { return service.find(tenant); },

@@ -217,7 +217,8 @@ Result<CertifiedErasure> Erasures::erase(const SubjectRequest& request) {
                                        .ref = owner.ref,
                                        .epoch = before.epoch};
   VESTIGE_TRY(const auto placed,
-              append(internal::intent_event(intent, request.reason, request.actor), intent_mark));
+              append(internal::intent_event(intent, request.reason, {request.actor_type, request.actor}),
+                     intent_mark));
   unfinished_ = placed.index;
   return complete(placed.index);
 }
@@ -333,9 +334,10 @@ Result<SubjectKeys> Erasures::reauthorise(const SubjectRequest& request) {
       return fail(ErrorKind::conflict,
                   "the person is not erased, so there is nothing to re-authorise: what comes about them is "
                   "recorded whole");
-    VESTIGE_CHECKED(append(internal::reauthorised_event(parts_.vault.subject_hash(tenant, request.subject),
-                                                        before.epoch + 1, request.reason, request.actor),
-                           ""));
+    VESTIGE_CHECKED(append(
+        internal::reauthorised_event(parts_.vault.subject_hash(tenant, request.subject), before.epoch + 1,
+                                     request.reason, {request.actor_type, request.actor}),
+        ""));
     VESTIGE_CHECKED(parts_.vault.reauthorise(tenant, request.subject));
   }
   return keys(request.subject);

@@ -37,11 +37,11 @@ struct ErasureOptions {
   std::uint32_t vault_backup_days = 30;  // how long a copy of the vault may live
 };
 
-// `actor` is the API key that asks.
 struct SubjectRequest {
   std::string subject;
   std::string reason;  // may be empty
-  std::string actor;
+  std::string actor;   // id of the account or API key that asks
+  std::string actor_type = "API_KEY";
 };
 
 struct CertifiedErasure {

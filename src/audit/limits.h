@@ -28,6 +28,7 @@ inline constexpr std::size_t search_conditions_max = 500;  // of a filter tree
 inline constexpr std::size_t search_depth_max = 20;
 inline constexpr std::size_t search_operands_max = 1'000;  // of an "in"
 inline constexpr std::size_t search_path_bytes_max = 1'024;
+inline constexpr std::size_t search_pattern_bytes_max = 1'024;  // of a prefix, wildcard or part of a text
 inline constexpr std::size_t search_query_bytes_max = 8'192;
 inline constexpr std::size_t search_facets_max = 10;
 inline constexpr std::size_t facet_values_max = 10'000;      // distinct values that are counted singly

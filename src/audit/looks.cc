@@ -36,6 +36,7 @@ std::string look_event(const Look& look) {
       .text_if_any("operation", look.operation)
       .text_if_any("role", look.role)
       .raw_if_any("query", look.query)
+      .raw_if_any("counted", look.counted)
       .raw("count", fmt::format("{}", look.given_out.entries))
       .raw_if_any("subjects", refs_json(look.given_out))
       .raw("shown", shown_json(look))
@@ -72,6 +73,11 @@ std::string QueryDigests::recorded_id(std::string_view id) const {
   // Where the vault cannot tell, nothing is given away.
   const bool nobody = subject && subject->state == vault::SubjectState::never;
   return nobody ? std::string(id) : of(id);
+}
+
+std::optional<Block16> QueryDigests::ref_of(std::string_view person) const {
+  const auto subject = vault_.look_up(tenant_, person);
+  return subject ? subject->ref : std::nullopt;
 }
 
 std::string QueryDigests::of(std::string_view value) const {

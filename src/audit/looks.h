@@ -28,7 +28,8 @@ struct Look {
   std::string session{};
   std::string target_type{};  // what was looked at, where it was one thing
   std::string target_id{};
-  std::string query{};  // recorded_form()
+  std::string query{};    // recorded_form()
+  std::string counted{};  // counted_form()
   std::string reason{};
   std::string approval{};
   std::optional<std::string> person{};  // whom the look was about, where it was about one; seals the reason
@@ -48,6 +49,8 @@ class QueryDigests {
  public:
   QueryDigests(vault::Vault& vault, std::string_view tenant);
   std::string of(std::string_view value) const;
+  // The ref of a person's key; nothing where there is no key (never seen, or erased).
+  std::optional<Block16> ref_of(std::string_view person) const;
   std::string recorded(const Search& search) const;
   // The id of what was looked at: as it is, or as a digest where it is that of a person.
   std::string recorded_id(std::string_view id) const;

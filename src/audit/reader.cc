@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "audit/limits.h"
+#include "audit/search/normal_form.h"
 #include "audit/search/plan.h"
 #include "audit/search/tokens.h"
 #include "base/encoding.h"
@@ -100,6 +101,19 @@ class Reader::Matching {
   Result<MatchedEntry> matched(const trail::ScannedRow& row) {
     VESTIGE_TRY(const auto event, shown(row));
     return MatchedEntry{row.index, leaf_, row.entry, event, sections_, document_.root()};
+  }
+  // Counts that tell values of persons are given out as much as events are.
+  bool counts_tell() const {
+    return visibility_.personal && visibility_.given_out &&
+           std::ranges::any_of(search_.tally.facets,
+                               [](const FacetWish& facet) { return !is_plain(facet.field); });
+  }
+  // Begins to note what counts give out: all that matches, with the page that is among it.
+  void begin_counting() {
+    if (counts_tell()) *visibility_.given_out = {};
+  }
+  void note_counted() {
+    if (counts_tell()) visibility_.given_out->add(sections_.references);
   }
   const trail::Snapshot& snapshot() const { return snapshot_; }
   std::uint64_t small_count() const { return visibility_.small_count; }
@@ -411,11 +425,14 @@ Status Reader::fill_page(const Search& search, Matching& matching, Position star
 
 Status Reader::count_all(const Search& search, Matching& matching, std::uint64_t size, SearchAnswer& answer) {
   Tally tally(search.tally);
+  matching.begin_counting();
   VESTIGE_CHECKED(matching.snapshot().scan(
       0, size, trail::Snapshot::Order::ascending, matching.rows(),
       [&](const trail::ScannedRow& row) -> Result<bool> {
         VESTIGE_TRY(const bool matched, matching.take(row));
-        if (matched) VESTIGE_CHECKED(tally.add(matching.event()));
+        if (!matched) return true;
+        matching.note_counted();
+        VESTIGE_CHECKED(tally.add(matching.event()));
         return true;
       },
       [&](const trail::ScannedPage& page) -> Result<bool> {

@@ -22,6 +22,8 @@ constexpr int first_hour = 6;  // of those in which people work, UTC
 constexpr int last_hour = 20;
 constexpr std::string_view look_kind = "data.access";
 constexpr std::string_view sign_off_kind = "system.review";
+constexpr std::string_view customer_type = "CUSTOMER";
+constexpr std::uint64_t waiting_status = 202;
 
 std::string_view text_of(const json::Value& object, std::string_view name) {
   const auto value = object.find(name);
@@ -114,6 +116,8 @@ class Review {
     if (!time) return true;
     const Who who{std::string(text_of(event, "sourceType")), std::string(text_of(event, "sourceId")),
                   std::string(text_of(event.find("detail"), "role"))};
+    // Customers see what is about themselves, and who they are is sealed.
+    if (who.type == customer_type) return true;
     auto place = people_.find(who);
     if (place == people_.end()) {
       if (people_.size() >= review_people_max) {
@@ -181,14 +185,16 @@ class Review {
     const auto entries = count_of(detail, "count");
     person.entries += entries;
     person.prints += text_of(detail, "access_type") == "print";
-    if (text_of(detail, "outcome") == "unauthorized") {
+    // Not what waits for a yes: that was asked for as it should be.
+    if (text_of(detail, "outcome") == "unauthorized" && count_of(detail, "status") != waiting_status) {
       ++person.refused;
       person.refused_by_day[day].add(index);
     }
-    if (text_of(event, "action") == "EXPORTED") {
-      ++person.exports;
-      person.exported += entries;
-      if (entries > review_large_export) person.large_exports.emplace_back(index, entries);
+    const auto action = text_of(event, "action");
+    if (action == "EXPORTED" || action == "WATCHED") {
+      person.exports += action == "EXPORTED";
+      if (action == "EXPORTED") person.exported += entries;
+      if (entries >= review_large_export) person.large_exports.emplace_back(index, entries);
     }
     const auto refs = texts_of(detail.find("subjects"));
     const auto classes = texts_of(detail.find("shown"));
@@ -299,7 +305,8 @@ std::optional<Month> Month::parse(std::string_view text) {
   };
   if (text.size() != 7 || text[4] != '-') return std::nullopt;
   const Month month{number(text.substr(0, 4)), number(text.substr(5))};
-  if (month.year < 1970 || month.number < 1 || month.number > 12) return std::nullopt;
+  // The month after it is written too.
+  if (month.year < 1970 || month.year > 9998 || month.number < 1 || month.number > 12) return std::nullopt;
   return month;
 }
 

@@ -60,9 +60,7 @@ def change_policy(server, **members):
 
 
 def story(server, approval):
-    found = ask(server, "POST", LOOKS, {"targetId": approval, "order": "asc"}).json()["events"]
-    assert {each["kind"] for each in found} <= {"access.approval"}, found
-    return found
+    return ask(server, "POST", LOOKS, {"targetId": approval, "kind": "access.approval", "order": "asc"}).json()["events"]
 
 
 def test_an_agent_sees_one_customer_masked_then_one_field_after_a_second_persons_yes(context):

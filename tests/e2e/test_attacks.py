@@ -6,11 +6,14 @@ assignment, names that nobody has), on ID tokens in test_oidc.py and src/access/
 approvals in test_approvals.py (replay, another request, one's own yes), on masked values in test_access.py and
 src/audit/reader_visibility_test.cc (oracles), on keys in test_api_keys.py and test_policy.py, on every cell of the matrix in
 test_matrix.py."""
+import http.client
+import json
 import re
 import socket
+import time
 
 from api_parts import DESCRIPTION, ask, event
-from people import COOKIE, PASSWORD, Browser, make_account, person
+from people import COOKIE, PASSWORD, Browser, facts, make_account, person
 
 SEARCH = "/auditlog/events/v2"
 
@@ -213,3 +216,172 @@ def test_no_body_of_whatever_shape_ends_the_server(context):
                         **headers, "Content-Type": "application/json", "X-Vestige-Reason": "shapes"})
                     assert answer.status != 500 and server.running(), (method, where, body, answer)
     assert ask(server, "GET", "/healthz", key=None).status == 200
+
+
+def test_no_question_ends_the_server(context):
+    """Times and numbers at the ends of what can be written."""
+    server = context.server()
+    send(server, event())
+    for query in ("since:1000000w", "until:1000000w", "since:1000000d", "since:0s", "since:0000-01-01", "until:9999-12-31",
+                  "since:9999-12-31T23:59:59.999Z", "since:0000-01-01T00:00:00+23:59", "until:9999-12-31T23:59:59-23:59", "time>9999", "index>1e400"):
+        for path, body in ((SEARCH, {"query": query}), ("/api/access/search", {"query": query}), ("/api/export", {"query": query})):
+            answer = ask(server, "POST", path, body)
+            assert answer.status in (200, 400) and server.running(), (path, query, answer)
+    for body in ({"histogram": {"interval": "1000000w"}}, {"histogram": {"interval": "1s"}}, {"limit": 1000, "facets": [{"field": "time", "top": 1000}]},
+                 {"filter": {"field": "time", "range": {"gte": "0000-01-01T00:00:00Z", "lt": "9999-12-31T23:59:59Z"}}},
+                 {"filter": {"field": "detail.x", "wildcard": "*" * 1025}}, {"filter": {"field": "detail.x", "contains": "x" * 100_000}}):
+        assert ask(server, "POST", SEARCH, body).status in (200, 400) and server.running(), body
+    for month in ("9999-12", "9999-01", "9998-12", "1970-01", "0000-01", "2026-13", "2026-00", "-001-01", "99999-1"):
+        assert ask(server, "GET", f"/api/access/review?month={month}").status in (200, 400) and server.running(), month
+    for when in ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59-23:59"):
+        at = when.replace("+", "%2B")
+        for path in (f"/api/entities/A/b/state?at={at}", f"/api/entities/A/b/diff?from={at}&to={at}"):
+            assert server.request("GET", path).status in (200, 400, 404) and server.running(), path
+        ask(server, "POST", "/api/keys", {"name": "x", "scopes": ["read"], "expiresAt": when})
+        assert server.running(), when
+    assert ask(server, "GET", "/healthz", key=None).status == 200
+
+
+class Watching:
+    """A live view that is open, and whether it still is."""
+
+    def __init__(self, server, headers, path="/api/events/stream"):
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        self.connection.request("GET", path, headers=headers)
+        self.answer = self.connection.getresponse()
+
+    def ended(self):
+        """Whether the server ended it; reads what it was sent."""
+        try:
+            while self.answer.readline():
+                pass
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            self.connection.close()
+
+
+def test_a_live_view_ends_with_the_right_to_it(context):
+    server = context.server()
+    assert ask(server, "POST", "/api/tenants", {"id": "acme"}).status == 201
+    send(server, event())
+
+    def by_key(key):
+        return {"Authorization": f"Bearer {key['key']}"}
+
+    def make():
+        return ask(server, "POST", "/api/keys", {"name": "x", "scopes": ["read"]}).json()
+
+    revoked, kept, short = make(), make(), ask(server, "POST", "/api/keys", {
+        "name": "x", "scopes": ["read"], "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))}).json()
+    officer, leaver = person(server, "ann", "compliance_officer"), person(server, "len", "compliance_officer")
+    views = {name: Watching(server, headers) for name, headers in {
+        "revoked": by_key(revoked), "kept": by_key(kept), "expired": by_key(short),
+        "signed out": {"Cookie": f"{COOKIE}={officer.cookie}"}, "disabled": {"Cookie": f"{COOKIE}={leaver.cookie}"}}.items()}
+    assert all(view.answer.status == 200 for view in views.values()), {name: view.answer.status for name, view in views.items()}
+    account = next(each["id"] for each in ask(server, "GET", "/api/accounts").json()["accounts"] if each["loginName"] == "len")
+    assert ask(server, "DELETE", f"/api/keys/{revoked['id']}").status == 204
+    assert officer.ask("DELETE", "/api/session").status == 204
+    assert ask(server, "POST", f"/api/accounts/{account}/disable").status == 200
+    for name in ("revoked", "signed out", "disabled", "expired"):
+        assert views[name].ended(), name
+    secret = send(server, event(targetId="after"))[0]
+    line = b""
+    while secret.encode() not in line:
+        line = views["kept"].answer.readline()
+        assert line, "the view that may go on was ended"
+    # Another policy, another decision: whoever watches asks again.
+    policy = ask(server, "GET", "/api/access/policy").json()
+    assert ask(server, "PUT", "/api/access/policy", {"version": policy["version"], "policy": policy["policy"]}).status == 200
+    assert views["kept"].ended()
+    told = facts(server, 5, kind="data.access", action="WATCHED")
+    assert len(told) == 5, told
+
+
+def test_one_caller_leaves_room_for_others(context):
+    server = context.server()
+    greedy, other = (ask(server, "POST", "/api/keys", {"name": "x", "scopes": ["read"]}).json()["key"] for _ in range(2))
+    views = [Watching(server, {"Authorization": f"Bearer {greedy}"}) for _ in range(33)]
+    assert [view.answer.status for view in views] == [200] * 32 + [503], [view.answer.status for view in views]
+    one = Watching(server, {"Authorization": f"Bearer {other}"})
+    assert one.answer.status == 200
+    for view in (*views, one):
+        view.connection.close()
+
+
+def test_what_nobody_known_sends_is_small(context):
+    server = context.server()
+    for path in ("/healthz", "/metrics", "/tlog/default/audit/checkpoint", "/", "/openapi.json", "/api/sign-in/providers"):
+        for head in ("Content-Length: 16777215\r\n", "Transfer-Encoding: chunked\r\n"):
+            answer = raw(server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n")
+            assert answer.split(b"\r\n")[0].split()[1] in (b"411", b"413"), (path, head, answer[:200])
+    assert server.request("GET", "/healthz", b"x" * 1000, key=None).status == 200
+
+
+def test_nobody_is_their_own_second_person_by_keys(context):
+    server = context.server()
+    sent = send(server, event(kind="communication.call", targetType="CALL", targetId="c", subject="p-1",
+                              detail={"call_purpose": "x", "recording_reference": "the recording"}))[0]
+    first = ask(server, "POST", "/api/keys", {"name": "first", "scopes": ["read", "admin"]}).json()["key"]
+    reason = {"X-Vestige-Reason": "a test"}
+    fields = {"fields": ["detail.recording_reference"]}
+    waiting = ask(server, "POST", f"/api/events/{sent}/disclose", fields, key=first, headers=reason)
+    assert waiting.status == 202, waiting
+    approval = waiting.json()["approval"]["id"]
+    second = ask(server, "POST", "/api/keys", {"name": "second", "role": "legal"}, key=first).json()["key"]
+    refused = ask(server, "POST", f"/api/approvals/{approval}/decide", {"decision": "approve"}, key=second)
+    assert refused.status in (403, 404), refused
+    assert ask(server, "POST", f"/api/events/{sent}/disclose", fields, key=first, headers={**reason, "X-Vestige-Approval": approval}).status == 403
+    # And nobody changes their own roles, whatever they hold in their hand.
+    boss = person(server, "boss", "administrator")
+    own = boss.ask("GET", "/api/session").json()["account"]
+    key = boss.ask("POST", "/api/keys", {"name": "mine", "role": "administrator"}).json()["key"]
+    for asker in (lambda *what: boss.ask(*what), lambda *what: ask(server, *what, key=key)):
+        assert asker("PUT", f"/api/accounts/{own}/roles", {"roles": ["administrator", "legal"]}).status == 403
+    assert ask(server, "POST", "/api/accounts", {"loginName": "x", "displayName": "X", "roles": ["administrator"]}, key=first).status == 403
+
+
+def test_the_record_of_a_look_says_at_whom(context):
+    server = context.server()
+    send(server, about("p-1", 1), about("p-2", 2), *[about(f"q-{number}", 10 + number) for number in range(30)])
+    officer = person(server, "ann", "compliance_officer")
+    reason = {"X-Vestige-Reason": "why it was done"}
+    # Another name in the header than in the path is no way to look at somebody unseen.
+    assert officer.ask("GET", "/api/subjects/p-2/timeline", headers={**reason, "X-Vestige-Subject": "p-1"}).status == 400
+    assert officer.ask("POST", SEARCH, {"targetId": "call-2"}, headers={**reason, "X-Vestige-Subject": "p-1"}).status == 200
+    # What counts give out is on record as what entries give out.
+    assert officer.ask("POST", SEARCH, {"limit": 1, "facets": [{"field": "subject", "top": 1000}]}, headers=reason).status == 200
+    told = [each for each in facts(server, 1, kind="data.access", action="SEARCHED") if each["sourceEntityMeta"]["name"] == "Ann"]
+    assert told[-1]["detail"]["count"] >= 32 and len(told[-1]["detail"]["subjects"]) == 32, told[-1]
+    assert told[-1]["detail"]["counted"] == {"facets": ["subject"]}, told[-1]
+    ref = ask(server, "GET", "/api/subjects/p-2/keys").json()["ref"]
+    assert told[-2]["detail"]["subjects"] == [ref], told[-2]
+    assert [each["targetType"] for each in facts(server, 1, filter={"field": "detail.operation", "equals": "getPersonKeys"})] == ["SUBJECT"]
+    # A customer's own looks are theirs: sealed, and gone with them.
+    mine = customer(server, "p-1")
+    assert mine.ask("POST", SEARCH, {}).status == 200 and mine.ask("GET", "/api/session").status == 200
+    seen = ask(server, "POST", "/api/access/search", {"limit": 1000, "filter": {"field": "sourceType", "equals": "CUSTOMER"}}).json()["events"]
+    assert seen and any("p-1" in json.dumps(each) for each in seen), seen
+    assert ask(server, "POST", "/api/subjects/erase", {"subject": "p-1"}).status == 200
+    left = ask(server, "POST", "/api/access/search", {"limit": 1000}).json()["events"]
+    assert not any('"p-1"' in json.dumps(each) for each in left), [each for each in left if '"p-1"' in json.dumps(each)]
+    # What was refused is on record too, where it is no look.
+    assert officer.ask("POST", "/api/keys", {"name": "x", "scopes": ["read"]}).status == 403
+    refused = facts(server, 1, kind="access.security", filter={"field": "detail.event_type", "equals": "refused_act"})
+    assert refused and refused[-1]["detail"]["details"] == "createKey", refused
+
+
+def test_a_live_view_is_no_way_around_the_yes_for_exports(context):
+    server = context.server()
+    policy = ask(server, "GET", "/api/access/policy").json()
+    assert ask(server, "PUT", "/api/access/policy", {"version": policy["version"], "policy": {**policy["policy"], "export_entries": 10}}).status == 200
+    send(server, *[about("p-1", number) for number in range(30)])
+    officer = person(server, "ann", "compliance_officer")
+    headers = {"Cookie": f"{COOKIE}={officer.cookie}", "X-Vestige-Reason": "a test"}
+    size = server.search(limit=1)["events"][0]["index"] + 1
+    for path, more, status in (("?from=0", {}, 202), (f"?from={size}", {}, 200), ("", {}, 200), ("", {"Last-Event-ID": "0"}, 202),
+                               (f"?from={size - 5}", {}, 200)):
+        view = Watching(server, {**headers, **more}, f"/api/events/stream{path}")
+        assert view.answer.status == status, (path, more, view.answer.status)
+        view.connection.close()

@@ -30,6 +30,7 @@ struct Caller {
 // What a handler tells of a look, for the record.
 struct LookedAt {
   std::string query{};        // as audit::QueryDigests write it
+  std::string counted{};      // audit::counted_form()
   std::string target_type{};  // where it was one thing
   std::string target_id{};
 };

@@ -86,6 +86,12 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   // From where a request comes, behind the proxies that are trusted.
   access::Client client_of(const http::Request& request) const;
   std::optional<SignedIn> signed_in(const http::Request& request, const access::Client& client) const;
+  static std::optional<http::Response> refuse_body(const http::Request& request);
+  // Whether what was decided about a caller is what would be decided now: for what goes on after it was
+  // answered.
+  bool still_holds(const Caller& caller) const;
+  // Puts a refused act on record; refused looks are entries of their own.
+  void record_refusal(const Caller& caller);
   // What a tenant is asked that may be suspended: a key that may only record is let in even then.
   static access::Tenants::Use use_of(const SignedIn& caller);
   std::expected<Caller, http::Response> admit(const http::Request& request,
@@ -99,6 +105,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   static access::ExactRequest exact(const Caller& caller, const http::Request& request);
   // These two write state, so on a thread that may wait. The first gives the 202, or why there is none; after
   // the second the caller is as it was decided with the approval.
+  http::Response ask_bulk(const Caller& caller, access::ExactRequest request);
   http::Response ask_approval(const Caller& caller, access::ExactRequest request, std::string_view rule,
                               std::string words);
   Status use_approval(Caller& caller, const http::Request& request, const Uuid& id);
@@ -120,6 +127,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   // Runs where state is written. Answers when what was added to the outbox is in the trail, or after a while:
   // then it waits there and will be.
   void write_state(http::Responder responder, std::function<http::Response()> answer);
+  void write_state_on(platform::EventLoop& loop, http::Responder responder,
+                      std::function<http::Response()> answer);
   // Runs where erasures do.
   void act(http::Responder responder, std::function<http::Response()> answer);
 
@@ -136,14 +145,17 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void post_export(const Caller& caller, http::Request request, http::Responder responder);
   void export_search(const Caller& caller, const http::Request& request, std::string body,
                      http::Responder responder);
-  Result<bool> is_large(const Caller& caller, const audit::Search& search);
+  // Whether what is handed out from entry `from` on is so much that it waits for somebody's yes.
+  Result<bool> is_large(const Caller& caller, const audit::Search& search, std::uint64_t from = 0);
   void begin_export(const Caller& caller, access::ExactRequest exact_request, audit::ExportOrder order,
                     std::shared_ptr<const ParsedSearch> search, http::Responder responder);
-  void leave_export();
+  void leave_export(const Caller& caller);
   void record_export(const RunningExport& ended);
   void run_export(RunningExport running, bool csv, http::Responder responder);
+  Result<std::uint64_t> first_of_stream(const Caller& caller, const http::Request& request) const;
   void begin_stream(Follower follower, http::Responder responder);
   void record_stream(const Follower& ended);
+  void end_stream(const Follower& ended);
   bool feed(Follower& follower, std::chrono::nanoseconds now);
   void get_stream(const Caller& caller, http::Request request, http::Responder responder);
   std::optional<audit::Cursor> saved_cursor(const Caller& caller, std::string_view name) const;
@@ -247,6 +259,10 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   std::optional<http::Response> refuse_unread(const http::Request& request) const;
   // Runs where passwords are hashed, and no more at a time than can be waited for.
   void let_in(http::Responder responder, std::function<http::Response()> answer);
+  void let_in_on(platform::EventLoop& loop, std::atomic<std::size_t>& waiting, http::Responder responder,
+                 std::function<http::Response()> answer);
+  // The same of what asks an OpenID provider, which may take its time: on threads that nobody else waits for.
+  void ask_provider(http::Responder responder, std::function<http::Response()> answer);
   http::Response come_back(const std::string& provider, const access::oidc::Callback& callback,
                            const access::Client& client);
   // Answers with a session and its cookie: a new one, which ends the `old` one of the same browser, or one
@@ -263,13 +279,17 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
 
   ApiParts parts_;
   std::atomic<std::size_t> letting_in_{0};
+  std::atomic<std::size_t> asking_providers_{0};
   Mutex streams_mutex_;
-  std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);
+  std::vector<Follower> followers_ GUARDED_BY(streams_mutex_);  // but for those that are fed just now
+  // Tenant and id of who has a stream, once for each.
+  std::vector<std::pair<std::string, Uuid>> watching_ GUARDED_BY(streams_mutex_);
   bool streams_closed_ GUARDED_BY(streams_mutex_) = false;
   Mutex exports_mutex_;
   std::vector<RunningExport> exports_
       GUARDED_BY(exports_mutex_);  // but for those that are brought on just now
-  std::size_t exports_elsewhere_ GUARDED_BY(exports_mutex_) = 0;  // these, and those that are being begun
+  // Tenant and id of who exports, once for each export from when it is asked for until it ended.
+  std::vector<std::pair<std::string, Uuid>> exporting_ GUARDED_BY(exports_mutex_);
   bool exports_closed_ GUARDED_BY(exports_mutex_) = false;
 };
 

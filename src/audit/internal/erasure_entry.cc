@@ -22,9 +22,9 @@ std::string reason_member(std::string_view reason) {
   return reason.empty() ? "" : fmt::format(R"("reason":{},)", quoted(reason));
 }
 
-std::string by_caller(std::string_view action, std::string_view actor, const std::string& detail) {
-  return fmt::format(R"({{"action":"{}","detail":{{{}}},"kind":"{}","sourceId":{},"sourceType":"API_KEY"}})",
-                     action, detail, erasure_kind, quoted(actor));
+std::string by_caller(std::string_view action, const Actor& actor, const std::string& detail) {
+  return fmt::format(R"({{"action":"{}","detail":{{{}}},"kind":"{}","sourceId":{},"sourceType":{}}})", action,
+                     detail, erasure_kind, quoted(actor.id), quoted(actor.type));
 }
 
 std::string by_server(const Uuid& id, std::string_view action, const std::string& detail) {
@@ -102,7 +102,7 @@ constexpr std::uint64_t epoch_max = std::numeric_limits<std::uint32_t>::max();
 
 }  // namespace
 
-std::string intent_event(const ErasureIntent& intent, std::string_view reason, std::string_view actor) {
+std::string intent_event(const ErasureIntent& intent, std::string_view reason, const Actor& actor) {
   return by_caller(intended_action, actor,
                    fmt::format(R"("epoch":{},{}"ref":"{}","subjectHash":"{}")", intent.epoch,
                                reason_member(reason), to_base64(intent.ref), to_base64(intent.subject)));
@@ -128,7 +128,7 @@ std::string certified_event(const Uuid& id, std::uint64_t intent, std::uint64_t 
 }
 
 std::string reauthorised_event(const Hash& subject, std::uint32_t epoch, std::string_view reason,
-                               std::string_view actor) {
+                               const Actor& actor) {
   return by_caller(
       "REAUTHORISED", actor,
       fmt::format(R"("epoch":{},{}"subjectHash":"{}")", epoch, reason_member(reason), to_base64(subject)));

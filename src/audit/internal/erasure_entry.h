@@ -37,13 +37,16 @@ struct ErasureOutcome {
   std::optional<std::uint64_t> previous;
 };
 
-// `actor`: the API key that asked, as it stands in sourceId.
-std::string intent_event(const ErasureIntent& intent, std::string_view reason, std::string_view actor);
+// Who asked, as it stands in sourceType and sourceId.
+struct Actor {
+  std::string type, id;
+};
+std::string intent_event(const ErasureIntent& intent, std::string_view reason, const Actor& actor);
 std::string outcome_event(const Uuid& id, const ErasureOutcome& outcome);
 std::string certified_event(const Uuid& id, std::uint64_t intent, std::uint64_t outcome,
                             std::string_view certificate);
 std::string reauthorised_event(const Hash& subject, std::uint32_t epoch, std::string_view reason,
-                               std::string_view actor);
+                               const Actor& actor);
 
 // corrupt where the entry is none of the kind: it was written by this server, so its bytes are not what they
 // were.

@@ -163,7 +163,8 @@ class Parser {
   Status take_test(std::string_view name, const json::Value& operand, const std::string& path, Condition& to);
   Status take_list(const json::Value& list, const std::string& path, Condition& to);
   Status take_range(const json::Value& range, const std::string& path, Condition& to);
-  Status take_contains(const json::Value& operand, Condition& to);
+  Status take_contains(const json::Value& operand, const std::string& path, Condition& to);
+  Status take_pattern(const json::Value& pattern, const std::string& path, Condition& to);
   Status take_string(const json::Value& operand, const std::string& path, Condition& to);
 
   std::size_t conditions_ = 0;
@@ -265,7 +266,7 @@ Status Parser::take_test(std::string_view name, const json::Value& operand, cons
   }
   if (name == "in") return take_list(operand, path, to);
   if (name == "range") return take_range(operand, path, to);
-  if (name == "contains") return take_contains(operand, to);
+  if (name == "contains") return take_contains(operand, path, to);
   if (name == "exists") {
     if (!operand.is_boolean()) return refuse(operand, path, "must be true or false");
     to.test = Test::exists;
@@ -320,19 +321,25 @@ Status Parser::take_range(const json::Value& range, const std::string& path, Con
   return {};
 }
 
-Status Parser::take_contains(const json::Value& operand, Condition& to) {
+Status Parser::take_contains(const json::Value& operand, const std::string& path, Condition& to) {
   to.test = Test::contains;
-  if (operand.is_string())
-    to.operands.push_back(operand_of(operand));
-  else
-    to.contained = operand;
+  if (operand.is_string()) return take_pattern(operand, path, to);
+  to.contained = operand;
   return {};
 }
 
 Status Parser::take_string(const json::Value& operand, const std::string& path, Condition& to) {
   if (!operand.is_string() || operand.string().empty())
     return refuse(operand, path, "must be a string that is not empty");
-  to.operands.push_back(operand_of(operand));
+  return take_pattern(operand, path, to);
+}
+
+// It is looked for at each place of a value, so its length counts for each byte that is searched.
+Status Parser::take_pattern(const json::Value& pattern, const std::string& path, Condition& to) {
+  if (pattern.string().size() > search_pattern_bytes_max)
+    return refuse(pattern, path, "is longer than what can be looked for within a text",
+                  fmt::format("search_pattern_bytes_max = {}", search_pattern_bytes_max));
+  to.operands.push_back(operand_of(pattern));
   return {};
 }
 

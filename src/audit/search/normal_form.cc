@@ -6,6 +6,7 @@
 
 #include "audit/search/plan.h"
 #include "base/time_text.h"
+#include "json/object_writer.h"
 
 namespace vestige::audit {
 namespace {
@@ -31,13 +32,6 @@ std::string text_of(const TextQuery& query) {
     text += fmt::format("{}{}\"{}\"", text.empty() ? "" : " ", term.negated ? "-" : "",
                         fmt::join(term.words, " "));
   return text;
-}
-
-// What is kept in clear of a search that goes on record: what of an event says nothing of a person.
-bool is_plain(const FieldPath& field) {
-  constexpr std::string_view names[] = {"action",     "index",      "kind", "receivedAt",
-                                        "sourceType", "targetType", "time"};
-  return field.keys.size() == 1 && std::ranges::find(names, field.keys.front()) != std::end(names);
 }
 
 // Writes conditions as a filter.
@@ -173,6 +167,26 @@ std::string written(const Search& search, const OperandDigest* digest) {
 }
 
 }  // namespace
+
+bool is_plain(const FieldPath& field) {
+  constexpr std::string_view names[] = {"action",     "index",      "kind", "receivedAt",
+                                        "sourceType", "targetType", "time"};
+  return field.keys.size() == 1 && std::ranges::find(names, field.keys.front()) != std::end(names);
+}
+
+std::string counted_form(const TallyWish& tally) {
+  if (tally.empty()) return {};
+  json::ObjectWriter out;
+  std::string facets;
+  for (const auto& facet : tally.facets) {
+    if (!facets.empty()) facets += ',';
+    json::append_quoted(facets, facet.field.text());
+  }
+  if (!facets.empty()) out.raw("facets", fmt::format("[{}]", facets));
+  if (tally.interval_ms) out.text("histogram", tally.interval);
+  if (tally.total) out.raw("total", "true");
+  return out.str();
+}
 
 std::string normal_form(const Search& search) { return written(search, nullptr); }
 

@@ -18,6 +18,13 @@ std::string normal_form(const Search& search);
 using OperandDigest = std::function<std::string(std::string_view)>;
 std::string recorded_form(const Search& search, const OperandDigest& digest);
 
+// Whether what stands there says nothing of a person.
+bool is_plain(const FieldPath& field);
+
+// What a search counts, for the same record: {"facets":["subject"],"histogram":"1d","total":true}; empty
+// where it counts nothing.
+std::string counted_form(const TallyWish& tally);
+
 // The span of event times outside of which nothing matches; empty where there is no such end.
 struct SearchedSpan {
   std::optional<UnixMs> from;

@@ -38,7 +38,8 @@ std::optional<double> parse_number(std::string_view text) {
 }
 
 std::optional<UnixMs> parse_moment(std::string_view text, UnixMs now) {
-  if (const auto span = parse_time_span(text)) return UnixMs{now.value - *span};
+  // A span may reach back before the first year that can be written; nothing is before that.
+  if (const auto span = parse_time_span(text)) return std::max(UnixMs{now.value - *span}, time_min);
   if (text.size() == 10) return parse_time(std::string(text) + "T00:00:00Z");
   return parse_time(text);
 }
