@@ -101,15 +101,20 @@ Status check_text(std::string_view text, std::size_t bytes_min, const char* path
                     fmt::format("approval_reason_bytes_max = {}", limits::approval_reason_bytes_max));
 }
 
-// "body", where it is JSON, or "bytes".
-std::pair<std::string_view, std::string> body_member(const std::string& body) {
+// The member that holds it: "body" where it is JSON, else "text", or "bytes" where it is none.
+struct BodyMember {
+  std::string_view name;
+  std::string json;
+};
+BodyMember body_member(const std::string& body) {
+  if (body.empty()) return {};
   json::Parser parser;
   json::Document document;
   if (parser.parse(body, document, {.depth_max = 64, .bytes_max = limits::approval_request_bytes_max}))
     return {"body", json::canonical(document.root())};
-  std::string text;
-  json::append_quoted(text, to_base64(view(body)));
-  return {"bytes", std::move(text)};
+  BodyMember member{.name = is_utf8(body) ? "text" : "bytes", .json = {}};
+  json::append_quoted(member.json, is_utf8(body) ? body : to_base64(view(body)));
+  return member;
 }
 
 }  // namespace
@@ -126,7 +131,7 @@ Result<std::string> canonical_text(const ExactRequest& request) {
   if (request.body.size() > limits::approval_request_bytes_max) return too_long();
   const std::multimap<std::string_view, std::string_view> query(request.query.begin(), request.query.end());
   std::string pairs;
-  bool plain = is_utf8(request.path) && is_utf8(request.person);
+  bool plain = is_utf8(request.path) && is_utf8(request.person) && is_utf8(request.purpose);
   for (const auto& [name, value] : query) {
     plain = plain && is_utf8(name) && is_utf8(value);
     if (!plain) break;
@@ -138,17 +143,17 @@ Result<std::string> canonical_text(const ExactRequest& request) {
   }
   if (!plain) return fail(ErrorKind::invalid, "the address of the request is no UTF-8");
   // In canonical order.
+  const auto body = body_member(request.body);
   json::ObjectWriter text;
-  if (!request.body.empty()) {
-    const auto [name, value] = body_member(request.body);
-    text.raw(name, value);
-  }
+  if (body.name < "method") text.raw_if_any(body.name, body.json);
   text.text("method", request.method)
       .text("operation", request.operation)
       .text("path", request.path)
       .text_if_any("person", request.person)
+      .text_if_any("purpose", request.purpose)
       .raw("query", pairs.empty() ? "[]" : pairs + "]")
       .text("role", request.role);
+  if (body.name > "method") text.raw(body.name, body.json);
   auto out = text.str();
   if (out.size() > limits::approval_request_bytes_max) return too_long();
   return out;
@@ -295,8 +300,9 @@ store::ApprovalRow Approvals::new_row(const Principal& by, const ApprovalRule& r
                          .asked = now,
                          .expires = now + std::int64_t{rule.minutes} * 60'000};
   row.digest = digest_of(by, rule.name, text);
-  row.subject_index = subject_index(by.tenant, wanted.request.person);
-  if (wanted.knows_person) row.sealed_subject = seal("subject", row, wanted.request.person);
+  const auto& person = wanted.about.empty() ? wanted.request.person : wanted.about;
+  row.subject_index = subject_index(by.tenant, person);
+  if (wanted.knows_person) row.sealed_subject = seal("subject", row, person);
   row.sealed_request = seal("request", row, text);
   row.sealed_words = seal("words", row, wanted.words);
   row.sealed_reason = seal("reason", row, wanted.reason);

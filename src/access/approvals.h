@@ -45,8 +45,9 @@ struct ExactRequest {
   std::string path;  // as sent, with its percent-encoding
   std::vector<std::pair<std::string, std::string>> query{};
   std::string body{};
-  std::string role{};    // in which the caller acts
-  std::string person{};  // whom it is about; empty: nobody in particular
+  std::string role{};     // in which the caller acts
+  std::string person{};   // whom it names as the one that it is about; empty: nobody in particular
+  std::string purpose{};  // X-Vestige-Purpose; empty: none
 };
 // Canonical JSON. invalid where it is longer than limits::approval_request_bytes_max or no UTF-8.
 Result<std::string> canonical_text(const ExactRequest& request);
@@ -91,6 +92,7 @@ class Approvals {
     std::string rule;
     std::string reason;
     std::string words{};  // such as how many entries
+    std::string about{};  // whom the request is about, where only its content says so
     // Whether the trail knows the person whom the request is about: then the record is theirs too.
     bool knows_person = false;
   };

@@ -82,6 +82,7 @@ inline constexpr std::size_t policy_bytes_max = 256 << 10;
 inline constexpr std::size_t policy_roles_max = 64;
 inline constexpr std::size_t approval_rules_max = 64;
 inline constexpr std::size_t policy_text_bytes_max = 512;
+inline constexpr std::size_t policy_modifications_max = 64;
 inline constexpr std::uint32_t approval_minutes_max = 60 * 24 * 90;
 
 // Approvals.

@@ -87,8 +87,15 @@ Result<std::uint64_t> read_count(const json::Value& object, std::string_view mem
   return static_cast<std::uint64_t>(number);
 }
 
-Result<std::vector<std::string>> read_names(const json::Value& object, std::string_view member,
-                                            const std::string& path) {
+// A pattern that matches nothing would protect nothing.
+bool is_kind_pattern(std::string_view text) {
+  const auto star = text.find('*');
+  return star == std::string_view::npos || (star > 1 && star == text.size() - 1 && text[star - 1] == '.');
+}
+
+// Texts of one byte to `bytes_max`, at least one of them, and none twice.
+Result<std::vector<std::string>> read_list(const json::Value& object, std::string_view member,
+                                           const std::string& path, std::size_t bytes_max) {
   const auto value = object.find(member);
   if (!value.is_array() || value.size() == 0 ||
       value.size() > std::max(limits::policy_roles_max, operations().size()))
@@ -96,13 +103,21 @@ Result<std::vector<std::string>> read_names(const json::Value& object, std::stri
   std::vector<std::string> names;
   for (std::size_t i = 0; i < value.size(); ++i) {
     const auto at = below(below(path, member), i);
-    if (!value.at(i).is_string() || value.at(i).string().empty() ||
-        value.at(i).string().size() > limits::role_bytes_max)
-      return refuse(at, "must be a name");
+    if (!value.at(i).is_string() || value.at(i).string().empty() || value.at(i).string().size() > bytes_max)
+      return refuse(at, fmt::format("must be a name of 1 to {} bytes", bytes_max));
     if (std::ranges::find(names, value.at(i).string()) != names.end()) return refuse(at, "stands here twice");
     names.emplace_back(value.at(i).string());
   }
   return names;
+}
+Result<std::vector<std::string>> read_names(const json::Value& object, std::string_view member,
+                                            const std::string& path) {
+  return read_list(object, member, path, limits::role_bytes_max);
+}
+// Of events: kinds, fields, types.
+Result<std::vector<std::string>> read_words(const json::Value& object, std::string_view member,
+                                            const std::string& path) {
+  return read_list(object, member, path, limits::policy_text_bytes_max);
 }
 
 }  // namespace
@@ -121,8 +136,8 @@ class Policy::Reading {
   explicit Reading(Policy& policy) : policy_(policy) {}
 
   Status read(const json::Value& root) {
-    VESTIGE_CHECKED(
-        only_members(root, {"format", "small_count", "export_entries", "roles", "approvals"}, ""));
+    VESTIGE_CHECKED(only_members(
+        root, {"format", "small_count", "export_entries", "roles", "approvals", "modifications"}, ""));
     const auto format = root.find("format");
     if (!format.is_string() || format.string() != format_name)
       return refuse("/format", fmt::format("must be \"{}\"", format_name));
@@ -131,6 +146,8 @@ class Policy::Reading {
     // Rules first: grants name them.
     VESTIGE_CHECKED(read_rules(root.find("approvals")));
     VESTIGE_CHECKED(read_roles(root.find("roles")));
+    if (const auto modifications = root.find("modifications"); modifications.exists())
+      VESTIGE_CHECKED(read_modifications(modifications));
     return check_references();
   }
 
@@ -197,10 +214,8 @@ class Policy::Reading {
     VESTIGE_TRY(grant.bulk, read_flag(value, "bulk", path));
     if (grant.sensitive > grant.personal)
       return refuse(below(path, "sensitive"), "shows more of sensitive values than of personal ones");
-    if (const auto rule = value.find("approval"); rule.exists()) {
-      if (!rule.is_string() || policy_.find_rule(rule.string()) == nullptr)
-        return refuse(below(path, "approval"), "must be a rule of /approvals");
-      grant.approval = rule.string();
+    if (value.find("approval").exists()) {
+      VESTIGE_TRY(grant.approval, read_rule(value, "approval", path));
     }
     VESTIGE_TRY(const auto names, read_names(value, "operations", path));
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -218,6 +233,41 @@ class Policy::Reading {
     return {};
   }
 
+  Status read_modifications(const json::Value& list) {
+    if (!list.is_array() || list.size() > limits::policy_modifications_max)
+      return refuse("/modifications", fmt::format("must be a list of at most {} modifications",
+                                                  limits::policy_modifications_max));
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const auto path = below("/modifications", i);
+      const auto value = list.at(i);
+      VESTIGE_CHECKED(only_members(value, {"rule", "kinds", "fields", "target_types", "except"}, path));
+      Modification modification;
+      VESTIGE_TRY(modification.rule, read_rule(value, "rule", path));
+      VESTIGE_TRY(modification.kinds, read_words(value, "kinds", path));
+      for (std::size_t j = 0; j < modification.kinds.size(); ++j)
+        if (!is_kind_pattern(modification.kinds[j]))
+          return refuse(below(below(path, "kinds"), j), "must be a kind, or all that begin so: data.*");
+      for (const auto& [name, words] :
+           {std::pair{"fields", &modification.fields}, {"target_types", &modification.target_types}})
+        if (value.find(name).exists()) {
+          VESTIGE_TRY(*words, read_words(value, name, path));
+        }
+      if (value.find("except").exists()) {
+        VESTIGE_TRY(modification.except, read_names(value, "except", path));
+      }
+      policy_.modifications_.push_back(std::move(modification));
+    }
+    return {};
+  }
+
+  Result<std::string> read_rule(const json::Value& object, std::string_view member,
+                                const std::string& path) const {
+    const auto rule = object.find(member);
+    if (!rule.is_string() || policy_.find_rule(rule.string()) == nullptr)
+      return refuse(below(path, member), "must be a rule of /approvals");
+    return std::string(rule.string());
+  }
+
   Status check_references() const {
     for (const auto name : {bulk_export_rule, reveal_rule})
       if (policy_.find_rule(name) == nullptr)
@@ -229,6 +279,9 @@ class Policy::Reading {
       VESTIGE_CHECKED(are_roles(rule.deciders, fmt::format("/approvals/{}/deciders", rule.name)));
     for (const auto& role : policy_.roles_)
       VESTIGE_CHECKED(are_roles(role.given_by, fmt::format("/roles/{}/given_by", role.name)));
+    for (std::size_t i = 0; i < policy_.modifications_.size(); ++i)
+      VESTIGE_CHECKED(
+          are_roles(policy_.modifications_[i].except, fmt::format("/modifications/{}/except", i)));
     return {};
   }
 
@@ -323,7 +376,7 @@ Decision Policy::decide(const Claim& claim) const {
     break;
   }
   if (role == nullptr) return refused("your role does not allow this");
-  const auto& grant = role->grants.find(claim.operation)->second;
+  auto grant = role->grants.find(claim.operation)->second;
   const auto* operation = find_operation(claim.operation);
   CHECK(operation != nullptr);
   // Whose own it is, follows from who signed in and from nothing that a request says.
@@ -334,6 +387,10 @@ Decision Policy::decide(const Claim& claim) const {
     return refused("your role may do this for a reason: say it in the header X-Vestige-Reason");
   if (of_person && !claim.names_person)
     return refused("your role sees one person at a time: name them with the member \"subject\" of a search");
+  if (claim.regulatory && find_rule(regulatory_rule) == nullptr)
+    return refused("the policy has no rule \"regulatory\", so nobody may answer an authority by it");
+  // In the place of none, and of no other: what a request says of itself lets nobody choose who decides.
+  if (claim.regulatory && grant.approval.empty()) grant.approval = regulatory_rule;
   Decision decision;
   decision.role = role->name;
   decision.grant = grant;
@@ -351,9 +408,45 @@ Decision Policy::decide(const Claim& claim) const {
 }
 
 bool Policy::waits_for_bulk(const Grant& grant, std::string_view approved_by, std::uint64_t entries) const {
-  const bool approved =
-      approved_by == bulk_export_rule || (!grant.approval.empty() && approved_by == grant.approval);
-  return entries > export_entries_ && !grant.bulk && !approved;
+  return entries > export_entries_ && !grant.bulk && !covers(grant, approved_by, bulk_export_rule);
+}
+
+bool covers(const Grant& grant, std::string_view approved_by, std::string_view rule) {
+  return approved_by == rule || (!grant.approval.empty() && approved_by == grant.approval);
+}
+
+namespace {
+
+// Whether a change of the one changes the other as well: it is the same, a part of it, or what it is a part
+// of. Names are paths with dots or slashes, and may begin with one.
+bool touches(std::string_view one, std::string_view other) {
+  const auto bare = [](std::string_view name) { return name.starts_with('/') ? name.substr(1) : name; };
+  auto within = bare(one);
+  auto whole = bare(other);
+  if (within.size() < whole.size()) std::swap(within, whole);
+  if (!within.starts_with(whole)) return false;
+  return whole.empty() || within.size() == whole.size() || within[whole.size()] == '.' ||
+         within[whole.size()] == '/';
+}
+
+bool is_one_of(const Modification& modification, const ChangedThing& thing) {
+  if (!has_kind(modification.kinds, thing.kind)) return false;
+  const auto& types = modification.target_types;
+  if (!types.empty() && std::ranges::find(types, thing.target_type) == types.end()) return false;
+  return modification.fields.empty() || std::ranges::any_of(thing.fields, [&](std::string_view changed) {
+           return std::ranges::any_of(modification.fields,
+                                      [&](const std::string& field) { return touches(changed, field); });
+         });
+}
+
+}  // namespace
+
+const std::string* Policy::rule_of_modification(const ChangedThing& thing, std::string_view role) const {
+  for (const auto& modification : modifications_)
+    if (std::ranges::find(modification.except, role) == modification.except.end() &&
+        is_one_of(modification, thing))
+      return &modification.rule;
+  return nullptr;
 }
 
 std::string_view values_rule(const Grant& grant) {

@@ -40,6 +40,22 @@ struct Role {
   std::vector<std::string> given_by;                 // roles; empty: whoever may make accounts or keys
 };
 
+// Events that nobody records alone.
+struct Modification {
+  std::string rule;
+  std::vector<std::string> kinds;         // exact, or "communication.*"
+  std::vector<std::string> fields;        // of `changes`; empty: whatever changes
+  std::vector<std::string> target_types;  // empty: all
+  std::vector<std::string> except;        // roles that need no yes
+};
+
+// An event, as far as modifications look at it.
+struct ChangedThing {
+  std::string_view kind;
+  std::string_view target_type{};
+  std::vector<std::string_view> fields{};
+};
+
 struct ApprovalRule {
   std::string name;
   std::string about;
@@ -49,8 +65,9 @@ struct ApprovalRule {
 
 inline constexpr std::string_view bulk_export_rule = "bulk_export";
 inline constexpr std::string_view reveal_rule = "reveal";
-inline constexpr std::string_view key_role = "key";          // of API keys without one
-inline constexpr std::string_view service_role = "service";  // of admin.key
+inline constexpr std::string_view regulatory_rule = "regulatory";  // which a policy may have
+inline constexpr std::string_view key_role = "key";                // of API keys without one
+inline constexpr std::string_view service_role = "service";        // of admin.key
 // Whether an account may have it: it is neither of keys nor of customers, who are that by how they came in.
 bool is_for_people(std::string_view role);
 
@@ -64,6 +81,7 @@ struct Claim {
   bool is_customer = false;            // the caller is a person whose data this is
   bool names_person = false;           // the request is about one person
   bool wants_approved_values = false;  // it asks for values that only an approval shows
+  bool regulatory = false;             // an authority asks for it: X-Vestige-Purpose
 };
 
 struct Decision {
@@ -71,7 +89,7 @@ struct Decision {
   std::string why;         // of a refusal, for the caller: what is missing and what to do
   std::string rule;        // of the approval that is missing
   std::string role;        // in which the caller acts
-  Grant grant;             // granted: by what
+  Grant grant;             // granted: by what; `approval` is the rule of the request
   bool personal = false;   // shown
   bool sensitive = false;  // shown
 };
@@ -92,6 +110,10 @@ class Policy {
   const std::vector<ApprovalRule>& rules() const { return rules_; }
   std::uint64_t small_count() const { return small_count_; }
   std::uint64_t export_entries() const { return export_entries_; }
+  const std::vector<Modification>& modifications() const { return modifications_; }
+  // The rule by which somebody in `role` needs a yes to record this, by the first modification that it is;
+  // null where none.
+  const std::string* rule_of_modification(const ChangedThing& thing, std::string_view role) const;
   // Whether an export of so many entries waits for the rule bulk_export.
   bool waits_for_bulk(const Grant& grant, std::string_view approved_by, std::uint64_t entries) const;
   const std::string& text() const { return text_; }  // canonical
@@ -102,6 +124,7 @@ class Policy {
 
   std::vector<Role> roles_;
   std::vector<ApprovalRule> rules_;
+  std::vector<Modification> modifications_;
   std::uint64_t small_count_ = 0;
   std::uint64_t export_entries_ = 0;
   std::string text_;
@@ -110,6 +133,9 @@ class Policy {
 // The rule by which a grant shows values that it shows to nobody without an approval; empty where it has none
 // such.
 std::string_view values_rule(const Grant& grant);
+// Whether a yes by the rule `approved_by` is one that `rule` asks for: whoever decides by the grant's own
+// rule sees the whole request.
+bool covers(const Grant& grant, std::string_view approved_by, std::string_view rule);
 // Whether a grant's kinds have this one.
 bool has_kind(const std::vector<std::string>& kinds, std::string_view kind);
 

@@ -45,12 +45,21 @@ Claim random_claim(Choices& choices, const Policy& policy) {
     claim.roles.push_back(choices.below(8) == 0 ? "nobody" : choices.one_of(policy.roles()).name);
   if (choices.below(4) == 0) claim.wanted_role = choices.one_of(policy.roles()).name;
   claim.has_reason = choices.coin();
-  constexpr std::string_view rules[] = {"", "", "bulk_export", "reveal", "erasure"};
-  claim.approved_by = rules[choices.below(5)];
+  constexpr std::string_view rules[] = {"", "", "bulk_export", "reveal", "erasure", "regulatory"};
+  claim.approved_by = rules[choices.below(6)];
   claim.names_person = choices.coin();
   claim.is_customer = choices.coin();
   claim.wants_approved_values = choices.coin();
+  claim.regulatory = choices.below(4) == 0;
   return claim;
+}
+
+// The shipped policy with one text in the place of another, which must be there.
+std::string changed(std::string_view old, std::string_view by) {
+  auto text = Policy::shipped()->text();
+  const auto at = text.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return at == std::string::npos ? text : text.replace(at, old.size(), by);
 }
 
 // ------------------------------------------------------------------------------------------ deciding
@@ -88,7 +97,10 @@ TEST(Policy, ADecisionNeverGoesBeyondTheGrantOfOneRole) {
     }
     ++granted;
     if (!grant->second.approval.empty()) EXPECT_EQ(claim.approved_by, grant->second.approval);
-    const auto& rule = grant->second.approval.empty() ? std::string(reveal_rule) : grant->second.approval;
+    if (claim.regulatory && grant->second.approval.empty()) EXPECT_EQ(claim.approved_by, regulatory_rule);
+    const auto& rule = !grant->second.approval.empty()
+                           ? grant->second.approval
+                           : std::string(claim.regulatory ? regulatory_rule : reveal_rule);
     const auto may_show = [&](Shown shown) {
       return shown == Shown::always || (shown == Shown::reason && claim.has_reason) ||
              (shown == Shown::approval && claim.approved_by == rule);
@@ -128,6 +140,52 @@ TEST(Policy, AnExportThatIsLargeWaitsForItsOwnRule) {
   grant = {};
   grant.bulk = true;
   EXPECT_FALSE(policy->waits_for_bulk(grant, "", limit + 1));
+}
+
+TEST(Policy, WhatAnAuthorityAsksForWaitsForLegalAlone) {
+  const auto policy = Policy::shipped();
+  auto claim = claim_of("exportSearch", {"compliance_officer"});
+  claim.has_reason = true;
+  EXPECT_EQ(policy->decide(claim).kind, Kind::granted);
+  claim.regulatory = true;
+  for (const auto* other : {"", "bulk_export", "reveal", "erasure"}) {
+    claim.approved_by = other;
+    const auto decision = policy->decide(claim);
+    EXPECT_EQ(decision.kind, Kind::needs_approval) << other;
+    EXPECT_EQ(decision.rule, "regulatory");
+  }
+  claim.approved_by = "regulatory";
+  const auto decision = policy->decide(claim);
+  EXPECT_EQ(decision.kind, Kind::granted);
+  EXPECT_TRUE(decision.personal);
+  // Whoever decided saw how much it is.
+  EXPECT_FALSE(policy->waits_for_bulk(decision.grant, claim.approved_by, policy->export_entries() + 1));
+  // The yes is of no use where the request does not say so.
+  claim.regulatory = false;
+  EXPECT_TRUE(
+      policy->waits_for_bulk(policy->decide(claim).grant, "regulatory", policy->export_entries() + 1));
+  auto values = claim_of("discloseFields", {"legal"});
+  values.has_reason = values.regulatory = true;
+  values.approved_by = "regulatory";
+  EXPECT_TRUE(policy->decide(values).sensitive);
+  values.regulatory = false;
+  EXPECT_FALSE(policy->decide(values).sensitive);
+  // Nobody gets anything by it that the role does not have.
+  auto agent = claim_of("exportSearch", {"customer_service"});
+  agent.has_reason = agent.regulatory = true;
+  agent.approved_by = "regulatory";
+  EXPECT_EQ(policy->decide(agent).kind, Kind::refused);
+}
+
+TEST(Policy, ARuleOfTheGrantIsNotExchangedForAnother) {
+  const auto policy = *Policy::parse(changed(
+      R"({"operations":["exportEvents","exportSearch"],"personal":"reason","reason":true})",
+      R"({"operations":["exportEvents","exportSearch"],"personal":"reason","reason":true,"approval":"erasure"})"));
+  auto claim = claim_of("exportSearch", {"compliance_officer"});
+  claim.has_reason = claim.regulatory = true;
+  claim.approved_by = "regulatory";
+  EXPECT_EQ(policy->decide(claim).rule, "erasure");
+  EXPECT_EQ(policy->decide(claim).kind, Kind::needs_approval);
 }
 
 TEST(Policy, ARoleThatOneDoesNotHaveCannotBeActedIn) {
@@ -196,14 +254,6 @@ TEST(ShippedPolicy, RolesSeeWhatTheRequirementGivesThem) {
 }
 
 // ------------------------------------------------------------------------------------------ reading
-
-// The shipped policy with one text in the place of another, which must be there.
-std::string changed(std::string_view old, std::string_view by) {
-  auto text = Policy::shipped()->text();
-  const auto at = text.find(old);
-  EXPECT_NE(at, std::string::npos) << old;
-  return at == std::string::npos ? text : text.replace(at, old.size(), by);
-}
 
 TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
   struct Case {
