@@ -174,7 +174,29 @@ Status check_schema(const json::Value& root, const Members& members, const Event
   return {};
 }
 
+// What stands there is the server's word, wherever an entry has it.
+Status check_context(const Event& event) {
+  if (!event.context.exists()) return {};
+  const auto approval = event.context.find("approval");
+  if (!approval.exists()) return {};
+  return refuse(approval, "/context/approval", "\"approval\" is set by the server; leave it out");
+}
+
 }  // namespace
+
+Status check_claims(const Event& event) {
+  // Of these the kind says that they are those of a modification with approval; elsewhere the names mean
+  // something else, such as the state of a template.
+  if (event.kind != "data.change" || !event.detail.exists()) return {};
+  for (const std::string_view name : {"approval_required", "approval_status", "approver", "modification_id"})
+    if (const auto value = event.detail.find(name); value.exists())
+      return refuse(
+          value, fmt::format("/detail/{}", name),
+          fmt::format("the policy asks for an approval of this modification, so the server says what "
+                      "became of it: leave \"{}\" out",
+                      name));
+  return {};
+}
 
 Result<Event> read_event(const json::Value& root, const KindRegistry& kinds, bool system) {
   if (!root.is_object()) return refuse(root, "", "an event must be a JSON object");
@@ -191,6 +213,7 @@ Result<Event> read_event(const json::Value& root, const KindRegistry& kinds, boo
   VESTIGE_TRY(event.detail, members.container(detail, json::Type::object));
   VESTIGE_TRY(event.changes, members.container(changes, json::Type::array));
   VESTIGE_TRY(event.context, members.container(context, json::Type::object));
+  if (!system) VESTIGE_CHECKED(check_context(event));
   VESTIGE_TRY(event.source_meta, members.container(source_meta, json::Type::object));
   VESTIGE_TRY(event.target_meta, members.container(target_meta, json::Type::object));
   VESTIGE_CHECKED(read_lossless(members, event));

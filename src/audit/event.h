@@ -33,7 +33,11 @@ struct Event {
 };
 
 // Checks names, types and sizes of the envelope, and the kind's schema. invalid with the path in the event.
-// System kinds are refused unless `system`.
+// System kinds, and a context.approval, are refused unless `system`.
 Result<Event> read_event(const json::Value& root, const KindRegistry& kinds, bool system);
+
+// Of an event that is recorded under an approval of this server: invalid where it says by itself that it was
+// approved, or by whom.
+Status check_claims(const Event& event);
 
 }  // namespace vestige::audit

@@ -111,6 +111,10 @@ void append_origin(std::string& to, const json::Value& event) {
     to.push_back(':');
     json::append_canonical(to, value);
   }
+  if (const auto approval = value_at(event, "context/approval"); approval.exists()) {
+    to.append(",\"approval\":");
+    json::append_canonical(to, approval);
+  }
   to.append(is_erased(event) ? ",\"erased\":true}" : "}");
 }
 

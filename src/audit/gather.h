@@ -62,8 +62,9 @@ bool has_erased_section(const json::Value& event);
 // Whether a part of the event is gone: a section erased or out of retention, or values discarded on arrival.
 bool is_erased(const json::Value& event);
 
-// Appends {"id","index","leaf","time","kind","action","sourceType","sourceId","erased"} of an event, which
-// says where a folded value comes from. "erased" stands there only where something is.
+// Appends {"id","index","leaf","time","kind","action","sourceType","sourceId","approval","erased"} of an
+// event, which says where a folded value comes from. "approval" stands there only where it was recorded under
+// one, "erased" only where something is.
 void append_origin(std::string& to, const json::Value& event);
 
 // Appends ,"complete":...,"tree":{...}, with "limit" where one was hit.

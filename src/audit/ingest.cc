@@ -30,6 +30,8 @@ std::unexpected<Error> too_many() {
   return std::unexpected(std::move(error));
 }
 
+std::unexpected<Error> no_event() { return fail(ErrorKind::invalid, "the request brings no event"); }
+
 // Errors of one event become errors of the request: path and position count from its start.
 std::unexpected<Error> in_request(Error error, std::size_t number, bool many, std::size_t offset) {
   if (many) error.path = fmt::format("/{}{}", number, error.path);
@@ -159,6 +161,7 @@ Status Ingest::resume() {
 Status Ingest::add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch) {
   if (batch.items.size() >= batch_events_max) return too_many();
   VESTIGE_TRY(const auto event, read_event(value, kinds_, system));
+  if (!request.approval.empty()) VESTIGE_CHECKED(check_claims(event));
   Batch::Item item;
   VESTIGE_TRY(item.draft, sealer_.seal(event, preprocessors_.run(event, request, server_)));
   batch.bytes += item.draft.bytes_total();
@@ -188,11 +191,16 @@ Status Ingest::find_repeats(Batch& batch) const {
   return {};
 }
 
-Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const RequestContext& request) {
+namespace {
+
+// Hands the events of a body to `take`, one after another: a Status of (const json::Value&). `expect` is told
+// before how many come, where that is known. True where they came as a list.
+template <typename Expect, typename Take>
+Result<bool> for_each_event(std::string_view body, BodyForm form, Expect expect, Take take) {
   thread_local json::Parser parser;
   thread_local json::Document document;
-  Batch batch;
   json::Limits limits{.depth_max = event_depth_max, .bytes_max = batch_bytes_max};
+  std::size_t number = 0;
   if (form == BodyForm::json) {
     const auto start = body.find_first_not_of(" \t\r\n");
     const bool many = start != std::string_view::npos && body[start] == '[';
@@ -200,28 +208,48 @@ Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const Reques
     if (many) ++limits.depth_max;
     VESTIGE_CHECKED(parser.parse(body, document, limits));
     const auto root = document.root();
-    batch.many = many;
     const std::size_t count = many ? root.size() : 1;
     if (count > batch_events_max) return too_many();
-    batch.items.reserve(count);
-    for (std::size_t i = 0; i < count; ++i)
-      if (auto added = add_event(many ? root.at(i) : root, request, false, batch); !added)
-        return in_request(std::move(added).error(), i, many, 0);
-  } else {
-    for (std::size_t start = 0; start < body.size();) {
-      const auto end = std::min(body.find('\n', start), body.size());
-      const auto line = body.substr(start, end - start);
-      if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-        auto added = parser.parse(line, document, limits);
-        if (added) added = add_event(document.root(), request, false, batch);
-        if (!added) return in_request(std::move(added).error(), batch.items.size(), true, start);
-      }
-      start = end + 1;
-    }
+    if (count == 0) return no_event();
+    expect(count);
+    for (; number < count; ++number)
+      if (auto taken = take(many ? root.at(number) : root); !taken)
+        return in_request(std::move(taken).error(), number, many, 0);
+    return many;
   }
-  if (batch.items.empty()) return fail(ErrorKind::invalid, "the request brings no event");
+  for (std::size_t start = 0; start < body.size();) {
+    const auto end = std::min(body.find('\n', start), body.size());
+    const auto line = body.substr(start, end - start);
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+      auto taken = number < batch_events_max ? parser.parse(line, document, limits) : too_many();
+      if (taken) taken = take(document.root());
+      if (!taken) return in_request(std::move(taken).error(), number, true, start);
+      ++number;
+    }
+    start = end + 1;
+  }
+  if (number == 0) return no_event();
+  return true;
+}
+
+}  // namespace
+
+Result<Batch> Ingest::prepare(std::string_view body, BodyForm form, const RequestContext& request) {
+  Batch batch;
+  const auto expect = [&](std::size_t count) { batch.items.reserve(count); };
+  const auto add = [&](const json::Value& event) { return add_event(event, request, false, batch); };
+  VESTIGE_TRY(batch.many, for_each_event(body, form, expect, add));
   VESTIGE_CHECKED(find_repeats(batch));
   return batch;
+}
+
+Status Ingest::examine(std::string_view body, BodyForm form, const See& see) const {
+  const auto hand_on = [&](const json::Value& value) -> Status {
+    VESTIGE_TRY(const auto event, read_event(value, kinds_, false));
+    return see(event);
+  };
+  VESTIGE_CHECKED(for_each_event(body, form, [](std::size_t) {}, hand_on));
+  return {};
 }
 
 Result<Batch> Ingest::prepare_system(std::string_view event) {

@@ -60,6 +60,11 @@ class Ingest {
   Result<Batch> prepare(std::string_view body, BodyForm form, const RequestContext& request);
   // Records of another system, one line each (docs/formats/ids.md); paths and positions as above.
   Result<Batch> prepare_import(std::string_view body, std::string_view format, const RequestContext& request);
+  // Hands each event of such a body to `see`, checked as prepare() checks it and before anything is made of
+  // it: its persons get no keys yet. What `see` refuses is refused as of that event.
+  using See = std::function<Status(const Event&)>;
+  Status examine(std::string_view body, BodyForm form, const See& see) const;
+  Status examine_import(std::string_view body, std::string_view format, const See& see) const;
   // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
   // The same of several that were written down before under ids of the server's making: one whose id is in
@@ -78,8 +83,6 @@ class Ingest {
   class Placing;
   struct Order;  // the committer's own
   Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch);
-  Status add_import(std::string_view text, std::string_view format, const RequestContext& request,
-                    Batch& batch);
   Status find_repeats(Batch& batch) const;
 
   trail::Log& log_;

@@ -259,6 +259,73 @@ TEST(Ingest, RefusalsNamePathPositionAndLimit) {
   EXPECT_EQ(world.stream().size(), 0u);
 }
 
+// ------------------------------------------------------------------------------------------------ approvals
+
+TEST(Ingest, OnlyTheServerSaysUnderWhichApprovalAnEntryWasRecorded) {
+  World world(1);
+  world.open();
+  const std::string claims[] = {R"("context":{"approval":{"id":"x"}})", R"("context":{"approval":null})"};
+  for (const auto& claim : claims)
+    for (const auto* kind : {"data.change", "ticket"}) {
+      const auto sent = world.send(fmt::format(R"([{{"kind":"{}","action":"A",{}}}])", kind, claim));
+      ASSERT_FALSE(sent) << claim;
+      EXPECT_EQ(sent.error().path, "/0/context/approval");
+    }
+  const auto line =
+      fmt::format(R"({{"record":{{"n":1}},"event":{{"kind":"ticket","action":"A",{}}}}})", claims[0]);
+  EXPECT_FALSE(world.ingest->prepare_import(line, "json", world.request));
+  // Of approvals that are none of this server's anybody may tell, but not where one of this server's is.
+  const auto told = [](std::string_view kind, std::string_view name) {
+    return fmt::format(R"({{"kind":"{}","action":"A","subject":"p","detail":{{"{}":"approved"}}}})", kind,
+                       name);
+  };
+  EXPECT_TRUE(world.send(told("data.change", "approval_status")));
+  world.request.approval = R"({"id":"a-1","rule":"four_eyes"})";
+  for (const auto* name : {"approval_status", "approver", "modification_id"}) {
+    const auto sent = world.send(told("data.change", name));
+    ASSERT_FALSE(sent) << name;
+    EXPECT_EQ(sent.error().path, fmt::format("/detail/{}", name));
+  }
+  EXPECT_FALSE(world.send(R"({"kind":"data.change","action":"A","detail":{"approval_required":"no"}})"));
+  EXPECT_TRUE(world.send(told("template", "approval_status")));
+  ASSERT_TRUE(world.send(event_text("", 7, true)));
+  const auto last = world.stream().snapshot().size() - 1;
+  const auto entry = Tree::parse(world.clear_bytes(last));
+  EXPECT_EQ(entry.find("context")->find("approval")->json(), world.request.approval);
+  world.vault->erase("default", "p");
+  EXPECT_EQ(Tree::parse(world.rendered(last)).find("context")->find("approval")->json(),
+            world.request.approval);
+  EXPECT_EQ(Tree::parse(world.rendered(0)).find("context")->find("approval"), nullptr);
+}
+
+TEST(Ingest, WhatIsExaminedIsCheckedAndLeavesNothingBehind) {
+  World world(1);
+  world.open();
+  std::vector<std::string> seen;
+  const auto see = [&](const Event& event) -> Status {
+    seen.emplace_back(event.action);
+    if (event.action == "A2") return fail(ErrorKind::denied, "no");
+    return {};
+  };
+  const auto list = fmt::format("[{},{}]", event_text("", 1, true), event_text("", 3, true));
+  EXPECT_TRUE(world.ingest->examine(list, BodyForm::json, see));
+  EXPECT_TRUE(world.ingest->examine(event_text("", 4, true) + "\n\n" + event_text("", 5, false),
+                                    BodyForm::ndjson, see));
+  EXPECT_TRUE(world.ingest->examine_import(
+      R"({"record":{"n":1},"event":{"kind":"ticket","action":"A6","subject":"p"}})", "json", see));
+  EXPECT_EQ(seen, (std::vector<std::string>{"A1", "A3", "A4", "A5", "A6"}));
+  const auto refused = world.ingest->examine(
+      fmt::format("[{},{}]", event_text("", 1, true), event_text("", 2, true)), BodyForm::json, see);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().path, "/1");
+  EXPECT_EQ(world.ingest->examine_import("{\"record\":{\"kind\":\"data.change\"}}", "json", see).error().kind,
+            ErrorKind::invalid);
+  EXPECT_FALSE(world.ingest->examine("[]", BodyForm::json, see));
+  EXPECT_FALSE(world.ingest->examine(R"({"kind":"nothing","action":"A"})", BodyForm::json, see));
+  EXPECT_EQ(world.vault->look_up("default", "p")->state, vault::SubjectState::never);
+  EXPECT_EQ(world.stream().size(), 0u);
+}
+
 std::string nested(std::size_t levels) {
   // The event itself and its detail are two of them.
   return R"({"kind":"data.change","action":"A","detail":{"a":)" + std::string(levels - 2, '[') +

@@ -33,6 +33,7 @@ std::string look_event(const Look& look) {
   json::ObjectWriter detail;
   detail.text_if_any("access_type", look.access_type)
       .text_if_any("access_reason", look.reason)
+      .text_if_any("purpose", look.purpose)
       .text_if_any("operation", look.operation)
       .text_if_any("role", look.role)
       .raw_if_any("query", look.query)

@@ -31,6 +31,7 @@ struct Look {
   std::string query{};    // recorded_form()
   std::string counted{};  // counted_form()
   std::string reason{};
+  std::string purpose{};
   std::string approval{};
   std::optional<std::string> person{};  // whom the look was about, where it was about one; seals the reason
   bool personal = false;                // what was not masked

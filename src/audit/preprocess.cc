@@ -49,6 +49,15 @@ class Service final : public Preprocessor {
   }
 };
 
+// No event that was sent has one of its own: read_event() refuses it.
+class Approval final : public Preprocessor {
+ public:
+  void add(const Event&, const RequestContext& request, const ServerContext&,
+           Additions& additions) const override {
+    if (!request.approval.empty()) additions.context.push_back({"approval", request.approval});
+  }
+};
+
 }  // namespace
 
 Preprocessors::Preprocessors() {
@@ -56,6 +65,7 @@ Preprocessors::Preprocessors() {
   units_.push_back(std::make_unique<NodeAndLocation>());
   units_.push_back(std::make_unique<ClientLocation>());
   units_.push_back(std::make_unique<Service>());
+  units_.push_back(std::make_unique<Approval>());
 }
 
 Additions Preprocessors::run(const Event& event, const RequestContext& request,

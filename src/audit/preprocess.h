@@ -15,8 +15,9 @@ namespace vestige::audit {
 // What the server knows about one request.
 struct RequestContext {
   std::string tenant = "default";
-  std::string service;  // name of the API key
-  UnixMs received{};    // of the request, not yet the entry's receivedAt
+  std::string service;     // name of the API key
+  UnixMs received{};       // of the request, not yet the entry's receivedAt
+  std::string approval{};  // that the request used up, as context.approval says it; empty: none
 };
 
 struct ServerContext {
@@ -44,7 +45,7 @@ class Preprocessor {
                    Additions& additions) const = 0;
 };
 
-// In order: server time, node and server location, client location, service.
+// In order: server time, node and server location, client location, service, approval.
 class Preprocessors {
  public:
   Preprocessors();

@@ -250,10 +250,16 @@ constexpr Rule modification_rules[] = {
     {.to = "modification_type", .from = "=update", .when = "action", .equals = "UPDATED"},
     {.to = "modification_type", .from = "=delete", .when = "action", .equals = "DELETED"},
     {.to = "field_changes", .from = "changes", .names = change_names},
+    // No such event says these itself: audit::check_claims().
+    {.to = "approval_required", .from = "=yes", .when = "context/approval"},
+    {.to = "approval_status", .from = "=approved", .when = "context/approval"},
+    {.to = "approver", .from = "context/approval/approver"},
+    {.to = "approval", .from = "context/approval"},
 };
 constexpr Rule data_access_rules[] = {{.to = "timestamp", .from = "time"},
                                       {.to = "user_id", .from = "sourceId"}};
-constexpr Names modification_leave_out = {"original", "data_type"};
+constexpr Names data_leave_out = {"original", "data_type"};
+constexpr Names modification_leave_out = {"approval", "original", "data_type"};  // the server's word alone
 constexpr RecordList data_lists[] = {
     {.to = "modification_events",
      .when = {},
@@ -268,7 +274,7 @@ constexpr RecordList data_lists[] = {
      .rules = data_access_rules,
      .kind = "data.access",
      .key = {},
-     .leave_out = modification_leave_out},
+     .leave_out = data_leave_out},
 };
 
 // ------------------------------------------------------------------------------------------- privacy

@@ -99,10 +99,12 @@ class RecordFold {
       if (auto found = taken(rule, event)) element.put_if_missing(rule.to, *std::move(found));
   }
 
-  // A new element, or the one that has the same key already.
+  // A new element, or the one that has the same key already. What was recorded under an approval is one by
+  // itself: no other step says anything of it that nobody approved.
   TreeNode& element_of(const RecordList& list, TreeNode& says, const json::Value& event) {
     auto& elements = elements_[list.to];
-    if (list.key.empty()) return elements.emplace_back(TreeNode::object());
+    if (list.key.empty() || value_at(event, "context/approval").exists())
+      return elements.emplace_back(TreeNode::object());
     for (const auto& rule : list.rules)
       if (rule.to == list.key)
         if (auto found = taken(rule, event)) says.put_if_missing(list.key, *std::move(found));

@@ -335,6 +335,43 @@ TEST(Records, ALimitIsSaidAndTheOldestAreFolded) {
   EXPECT_EQ(answer.find("limit")->value(), "fold_entries_max = 10000");
 }
 
+// Of a modification that was recorded under an approval: no other step says anything of it, whenever it
+// happened, and the approval is the server's word alone.
+TEST(Records, WhatWasApprovedIsShownAsItWasApproved) {
+  const std::string approval = R"({"approver":"boss","id":"a-1","rule":"four_eyes"})";
+  const auto step = [](std::int64_t time, std::uint64_t index, std::string_view rest) {
+    return Step{UnixMs{time}, index,
+                fmt::format(R"({{"kind":"data.change","action":"UPDATED","targetId":"R-1","index":{},{}}})",
+                            index, rest)};
+  };
+  const std::string forged =
+      R"("detail":{"modification_id":"m-1","approver":"me","approval":{"id":"a-2"},"field_changes":[],"user_id":"u"})";
+  Gathered gathered;
+  gathered.steps = {
+      step(1, 1, R"("id":"f-1",)" + forged),
+      step(2, 0,
+           R"("id":"m-1","sourceId":"crm","context":{"approval":)" + approval +
+               R"(},"changes":[{"field":"iban","new":"DE02"}],"detail":{"approval":{"id":"a-3"}})"),
+      step(3, 2, R"("id":"f-2",)" + forged), step(4, 3, R"("id":"m-2","detail":{"approval":{"id":"a-4"}})")};
+  const auto answer = folded(*find_record_type("data"), gathered);
+  const auto* events = answer.find("record")->find("modification_events");
+  ASSERT_EQ(events->elements.size(), 3u) << events->json();
+  std::size_t approved = 0;
+  for (const auto& each : events->elements) {
+    if (each.find("approval") == nullptr) continue;
+    ++approved;
+    EXPECT_EQ(each.json(),
+              R"({"approval":)" + approval +
+                  R"(,"approval_required":"yes","approval_status":"approved","approver":"boss",)"
+                  R"("field_changes":[{"field_name":"iban","new_value":"DE02"}],"modification_id":"m-1",)"
+                  R"("modification_type":"update","user_id":"crm"})");
+  }
+  EXPECT_EQ(approved, 1u);
+  const auto& entries = answer.find("entries")->elements;
+  EXPECT_EQ(entries[1].find("approval")->json(), approval);
+  EXPECT_EQ(entries[0].find("approval"), nullptr);
+}
+
 TEST(Records, StepsAtOneTimeFollowTheirIndex) {
   Gathered gathered;
   for (const auto index : {5u, 3u, 4u})
