@@ -162,11 +162,7 @@ void declare_access(CLI::App& app, Invocation& invocation) {
       "  vestige access policy --change policy.json\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const AccessArguments&, Surroundings&)) {
     add_connection_options(*sub, arguments->connection, KeyNeed::required);
-    sub->callback([arguments, action, &invocation] {
-      invocation.action = [arguments, action, &invocation] {
-        return action(*arguments, invocation.surroundings);
-      };
-    });
+    run_with(*sub, arguments, invocation, action);
   };
   auto* matrix = command->add_subcommand("matrix", "What each role may do, and what it is shown");
   matrix->add_option("--role", arguments->role, "only this one")->type_name("ROLE");
@@ -194,7 +190,7 @@ void declare_access(CLI::App& app, Invocation& invocation) {
       ->check(CLI::Range(1U, looks_shown_max))
       ->capture_default_str()
       ->type_name("N");
-  add_reason_option(*looks, arguments->connection);
+  add_look_options(*looks, arguments->connection);
   declare(looks, run_access_looks);
 }
 

@@ -238,17 +238,6 @@ int run_customer_link(const CustomerLinkArguments& arguments, Surroundings& surr
 
 namespace {
 
-template <typename Arguments>
-void run_with(CLI::App& command, std::shared_ptr<Arguments> arguments, Invocation& invocation,
-              int (*action)(const Arguments&, Surroundings&)) {
-  add_connection_options(command, arguments->connection, KeyNeed::required);
-  command.callback([arguments, action, &invocation] {
-    invocation.action = [arguments, action, &invocation] {
-      return action(*arguments, invocation.surroundings);
-    };
-  });
-}
-
 void add_roles(CLI::App& command, AccountArguments& arguments, bool required) {
   command
       .add_option("--roles", arguments.roles,
@@ -277,6 +266,7 @@ void declare_account(CLI::App& app, Invocation& invocation) {
                            int (*action)(const AccountArguments&, Surroundings&)) {
     auto* sub = command->add_subcommand(name, about);
     if (of != nullptr) sub->add_option("account", arguments->account, of)->required()->type_name("ACCOUNT");
+    add_connection_options(*sub, arguments->connection, KeyNeed::required);
     run_with(*sub, arguments, invocation, action);
     return sub;
   };
@@ -315,7 +305,8 @@ void declare_customer_link(CLI::App& app, Invocation& invocation) {
       ->capture_default_str()
       ->type_name("N");
   command->add_flag("--reusable", arguments->reusable, "good again and again until then, not once");
-  add_reason_option(*command, arguments->connection);
+  add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_look_options(*command, arguments->connection);
   command->footer("Examples:\n  vestige customer-link customer-4711 --hours 48\n");
   run_with(*command, arguments, invocation, run_customer_link);
 }

@@ -123,11 +123,7 @@ void declare_approval(CLI::App& app, Invocation& invocation) {
       "  vestige approval withdraw ID\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const ApprovalArguments&, Surroundings&)) {
     add_connection_options(*sub, arguments->connection, KeyNeed::required);
-    sub->callback([arguments, action, &invocation] {
-      invocation.action = [arguments, action, &invocation] {
-        return action(*arguments, invocation.surroundings);
-      };
-    });
+    run_with(*sub, arguments, invocation, action);
   };
   const auto add_id = [&](CLI::App* sub) {
     sub->add_option("id", arguments->id, "the approval")->required()->type_name("ID");

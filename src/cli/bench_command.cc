@@ -291,11 +291,7 @@ void declare_bench(CLI::App& app, Invocation& invocation) {
   http->add_flag("--yes", arguments->yes, "do not ask");
   add_connection_options(*http, arguments->connection, KeyNeed::required);
   http->footer(footer);
-  http->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] {
-      return run_bench_http(*arguments, invocation.surroundings);
-    };
-  });
+  run_with(*http, arguments, invocation, run_bench_http);
 }
 
 }  // namespace vestige::cli

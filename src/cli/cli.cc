@@ -116,12 +116,33 @@ int run(int argc, char** argv, const ServerPrograms& programs) {
   }
 }
 
-void add_reason_option(CLI::App& command, ConnectionArguments& arguments) {
+void run_with(CLI::App& command, Invocation& invocation, std::function<int(Surroundings&)> action) {
+  command.callback([action = std::move(action), &invocation] {
+    invocation.action = [action, &invocation] { return action(invocation.surroundings); };
+  });
+}
+
+void add_look_options(CLI::App& command, ConnectionArguments& arguments) {
   command
       .add_option("--reason", arguments.reason,
                   "why you look: it goes on record, and shows personal values where your key's role shows "
                   "them for a reason (VESTIGE_REASON)")
       ->type_name("TEXT");
+  add_approval_option(command, arguments);
+  command
+      .add_option("--purpose", arguments.purpose,
+                  "regulatory where an authority asks for it: then it waits for legal's yes")
+      ->type_name("PURPOSE");
+}
+
+void add_subject_option(CLI::App& command, ConnectionArguments& arguments) {
+  command
+      .add_option("--subject", arguments.subject,
+                  "the person whom it is about, for roles that see one person at a time")
+      ->type_name("SUBJECT");
+}
+
+void add_approval_option(CLI::App& command, ConnectionArguments& arguments) {
   arguments.takes_approval = true;
   command
       .add_option("--approval", arguments.approval,

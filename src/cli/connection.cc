@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint64_t line_file_bytes_max = 4'096;
 constexpr std::size_t raw_answer_shown_max = 300;
-constexpr unsigned waiting_status = 202;
 // Events may nest to depth 64, and stand inside the answer.
 constexpr json::Limits answer_limits{.depth_max = 128, .bytes_max = std::uint64_t{256} << 20};
 
@@ -61,6 +60,8 @@ http::Fields headers_of(const Target& target) {
   http::Fields headers;
   if (!target.reason.empty()) headers.emplace_back("X-Vestige-Reason", target.reason);
   if (!target.approval.empty()) headers.emplace_back("X-Vestige-Approval", target.approval);
+  if (!target.subject.empty()) headers.emplace_back("X-Vestige-Subject", target.subject);
+  if (!target.purpose.empty()) headers.emplace_back("X-Vestige-Purpose", target.purpose);
   return headers;
 }
 
@@ -106,7 +107,13 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
                 .url_source = url->source,
                 .key = {},
                 .ca_file = arguments.ca_file,
-                .reason = arguments.reason};
+                .reason = arguments.reason,
+                .subject = arguments.subject,
+                .purpose = arguments.purpose};
+  for (const auto& [name, text] : {std::pair{"--subject", &target.subject}, {"--purpose", &target.purpose}})
+    if (!is_header_text(*text))
+      return fail(ErrorKind::invalid,
+                  fmt::format("{} must be UTF-8 in one line, without control characters.", name));
   if (const auto ca_file = given(arguments.ca_file, "--ca-file", "VESTIGE_CA_FILE", surroundings))
     target.ca_file = ca_file->value;
   if (const auto reason = given(arguments.reason, "--reason", "VESTIGE_REASON", surroundings)) {

@@ -145,7 +145,8 @@ void declare_disclose(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
+  add_subject_option(*command, arguments->connection);
   command->footer(
       "The receiver sees the chosen values and everything that the entry has in the clear, and nothing else "
       "of "
@@ -154,11 +155,7 @@ void declare_disclose(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige disclose 0193f0a4-7b1e-7c3e-8c53-2b3a6f1d9e10 --field detail.phone --out phone.disclosure\n"
       "  vestige verify --disclosure phone.disclosure --vkey log.vkey\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] {
-      return run_disclose(*arguments, invocation.surroundings);
-    };
-  });
+  run_with(*command, arguments, invocation, run_disclose);
 }
 
 }  // namespace vestige::cli

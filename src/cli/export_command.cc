@@ -261,7 +261,8 @@ void declare_export(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
+  add_subject_option(*command, arguments->connection);
   command->footer(
       "The oldest event comes first, each with its sealed entry; proof and signature are in the same file "
       "and "
@@ -270,9 +271,7 @@ void declare_export(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige export 'target:A-1 since:30d' --out a-1.ndjson\n"
       "  vestige export --format csv --out everything.csv\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_export(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_export);
 }
 
 void declare_verify_export(CLI::App& app, Invocation& invocation) {
@@ -293,11 +292,7 @@ void declare_verify_export(CLI::App& app, Invocation& invocation) {
       "does not, 2 where the file or the key cannot be read.\n\n"
       "Examples:\n"
       "  vestige verify-export a-1.ndjson --vkey log.vkey\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] {
-      return run_verify_export(*arguments, invocation.surroundings);
-    };
-  });
+  run_with(*command, arguments, invocation, run_verify_export);
 }
 
 }  // namespace vestige::cli

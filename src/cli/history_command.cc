@@ -146,7 +146,8 @@ void declare_history(CLI::App& app, Invocation& invocation) {
                     ->type_name("N");
   command->add_flag("--all", entries.all, "all entries there are")->excludes(limit);
   add_connection_options(*command, entries.connection, KeyNeed::required);
-  add_reason_option(*command, entries.connection);
+  add_look_options(*command, entries.connection);
+  add_subject_option(*command, entries.connection);
   command->footer(
       "On a terminal: a table. Otherwise, or with --json: the server's answer; with --all one entry a line.\n"
       "Exit code 1 where --state, --diff or --blame is asked of an entity that no entry is about.\n\n"
@@ -155,9 +156,7 @@ void declare_history(CLI::App& app, Invocation& invocation) {
       "  vestige history CONTACT c-1 --state-at 2026-01-31T00:00:00Z\n"
       "  vestige history CONTACT c-1 --diff 2026-01-01T00:00:00Z 2026-02-01T00:00:00Z\n"
       "  vestige history CONTACT c-1 --blame\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_history(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_history);
 }
 
 }  // namespace vestige::cli

@@ -154,10 +154,13 @@ void declare_import(CLI::App& app, Invocation& invocation) {
   command->add_flag("--dry-run", arguments->dry_run,
                     "print the events, without their records, and send nothing");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  command
+      ->add_option("--reason", arguments->connection.reason,
+                   "why, where the policy lets nobody record this alone (VESTIGE_REASON)")
+      ->type_name("TEXT");
+  add_approval_option(*command, arguments->connection);
   command->footer(footer);
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_import(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_import);
 }
 
 }  // namespace vestige::cli

@@ -178,7 +178,7 @@ Result<http::ClientResponse> Importer::post() {
     if (!response && response.error().kind != ErrorKind::unavailable) return response;
     const bool busy = response && (response->status == 503 || response->status == 429);
     if (response && !busy) {
-      if (response->status < 300) return response;
+      if (response->status < 300 && response->status != waiting_status) return response;
       return std::unexpected(refused(*response));
     }
     // A server that never answered is more likely not there than lost.

@@ -135,11 +135,7 @@ void declare_key(CLI::App& app, Invocation& invocation) {
       "  vestige key revoke ID\n");
   const auto declare = [&](CLI::App* sub, int (*action)(const KeyArguments&, Surroundings&)) {
     add_connection_options(*sub, arguments->connection, KeyNeed::required);
-    sub->callback([arguments, action, &invocation] {
-      invocation.action = [arguments, action, &invocation] {
-        return action(*arguments, invocation.surroundings);
-      };
-    });
+    run_with(*sub, arguments, invocation, action);
   };
   auto* create = command->add_subcommand("create", "Make a key; it is shown once");
   create->add_option("name", arguments->name, "what it is for, in a few words")

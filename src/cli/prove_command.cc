@@ -212,7 +212,8 @@ void declare_prove(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
+  add_subject_option(*command, arguments->connection);
   command->footer(
       "The proof (C2SP tlog-proof) is checked before it is written; one that does not hold is not handed on. "
       "The entry\n"
@@ -243,11 +244,7 @@ void declare_checkpoint(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige checkpoint > checkpoint-$(date +%F).txt\n"
       "  vestige checkpoint --vkey > log.vkey\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] {
-      return run_checkpoint(*arguments, invocation.surroundings);
-    };
-  });
+  run_with(*command, arguments, invocation, run_checkpoint);
 }
 
 }  // namespace vestige::cli

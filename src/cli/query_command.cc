@@ -322,7 +322,7 @@ void declare_query(CLI::App& app, Invocation& invocation) {
                     ->type_name("N");
   command->add_flag("--all", arguments->all, "all events there are")->excludes(limit);
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
   command->footer(
       "On a terminal: a table. Otherwise, or with --json: one object "
       "{\"events\":[...],\"cursor\":...,\"tree\":...},\n"
@@ -339,9 +339,7 @@ void declare_query(CLI::App& app, Invocation& invocation) {
       "  vestige query 'kind:data.change -action:CREATED' --total --facet action --histogram 1d --limit 1\n"
       "  vestige query --target-type ACCOUNT --target A-1 --limit 5\n"
       "  vestige query --from 2026-01-01T00:00:00Z --text \"limit raised\" --all > events.ndjson\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_query(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_query);
 }
 
 }  // namespace vestige::cli

@@ -124,7 +124,8 @@ void declare_record(CLI::App& app, Invocation& invocation) {
   command->add_option("--target-type", arguments->target_type, "only steps with this target type")
       ->type_name("TYPE");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
+  add_subject_option(*command, arguments->connection);
   command->footer(
       "Types: breach, call, chat, consent, data, email, note, order, push, request, security, session, sms, "
       "template, ticket.\n"
@@ -133,9 +134,7 @@ void declare_record(CLI::App& app, Invocation& invocation) {
       "Examples:\n"
       "  vestige record ticket T-1\n"
       "  vestige record order O-1 --json\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_record(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_record);
 }
 
 }  // namespace vestige::cli

@@ -17,7 +17,7 @@ constexpr std::string_view confirmation = "erase";
 
 Result<json::Document> ask(const SubjectArguments& arguments, const Surroundings& surroundings,
                            const std::string& method, const std::string& path, const std::string& body) {
-  if (!is_utf8(arguments.subject) || !is_utf8(arguments.reason))
+  if (!is_utf8(arguments.subject) || !is_utf8(arguments.connection.reason))
     return fail(ErrorKind::invalid, "The person's id or the reason is not valid UTF-8.");
   VESTIGE_TRY(auto connection, connect(arguments.connection, surroundings, KeyNeed::required));
   VESTIGE_TRY(const auto response,
@@ -30,7 +30,8 @@ Result<json::Document> ask(const SubjectArguments& arguments, const Surroundings
 std::string request_of(const SubjectArguments& arguments) {
   JsonObject request;
   request.text("subject", arguments.subject);
-  if (!arguments.reason.empty()) request.text("reason", arguments.reason);
+  const auto& reason = arguments.connection.reason;
+  if (!reason.empty()) request.text("reason", reason);
   return request.str();
 }
 
@@ -121,16 +122,13 @@ void declare_subject(CLI::App& app, Invocation& invocation) {
         ->required()
         ->type_name("SUBJECT");
     add_connection_options(*command, arguments->connection, KeyNeed::required);
-    command->callback([arguments, action, &invocation] {
-      invocation.action = [arguments, action, &invocation] {
-        return action(*arguments, invocation.surroundings);
-      };
-    });
+    run_with(*command, arguments, invocation, action);
     return command;
   };
   const auto add_reason = [&](CLI::App* command) {
-    command->add_option("--reason", arguments->reason, "why; stays readable for ever, so not who")
+    command->add_option("--reason", arguments->connection.reason, "why; stays readable for ever, so not who")
         ->type_name("TEXT");
+    add_approval_option(*command, arguments->connection);
   };
   auto* erase = declare("erase", "Erase a person: destroy the key of their personal values", run_erase);
   add_reason(erase);
@@ -138,6 +136,8 @@ void declare_subject(CLI::App& app, Invocation& invocation) {
       ->type_name("FILE");
   erase->add_flag("--yes", arguments->yes, "do not ask");
   erase->footer(
+      "Where your role needs somebody's yes for it, this asks for it; give the same --reason again with "
+      "--approval.\n"
       "Cannot be undone. Entries, proofs and checkpoints stay as they are. Again for the same person: the "
       "same\n"
       "certificate. The id is in this machine's process list while the command runs.\n\n"

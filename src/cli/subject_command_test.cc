@@ -74,7 +74,9 @@ Ran run(Command command, SubjectArguments arguments, std::optional<std::string> 
   Ran ran;
   {
     const testing::ScriptedServer server([&](http::Router& router) { vault.add_routes(router); });
+    const auto reason = arguments.connection.reason;
     arguments.connection = server.connection();
+    arguments.connection.reason = reason;
     ran.recorder.answer = std::move(typed);
     ran.recorder.terminal = terminal;
     ran.code = command(arguments, ran.recorder);
@@ -100,8 +102,8 @@ TEST(SubjectCommand, WhoIsMeantIsErased) {
   EXPECT_EQ(typed.bodies, std::vector<std::string>{R"({"subject":"anna"})"});
   EXPECT_NE(typed.recorder.output.find(certificate), std::string::npos) << typed.recorder.output;
 
-  const auto told =
-      run(run_erase, {.subject = "anna", .reason = "because", .yes = true}, std::nullopt, false);
+  const auto told = run(run_erase, {.connection = {.reason = "because"}, .subject = "anna", .yes = true},
+                        std::nullopt, false);
   EXPECT_EQ(told.code, exit_ok);
   EXPECT_TRUE(told.recorder.questions.empty());
   EXPECT_EQ(told.bodies, std::vector<std::string>{R"({"subject":"anna","reason":"because"})"});

@@ -240,7 +240,7 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
                    "only what this finds, in the search language of \"vestige query\"")
       ->type_name("QUERY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
-  add_reason_option(*command, arguments->connection);
+  add_look_options(*command, arguments->connection);
   command->footer(
       "On a terminal: one line an event. Otherwise, or with --json: one JSON object a line (NDJSON).\n"
       "After a lost connection it goes on with the next index: nothing is left out, nothing comes twice. It "
@@ -251,9 +251,7 @@ void declare_tail(CLI::App& app, Invocation& invocation) {
       "  vestige tail 'action:DELETED -actor:batch'\n"
       "  vestige tail --from 0 --json\n"
       "  vestige tail --cursor warehouse --from 0 --json >> events.ndjson\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_tail(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_tail);
 }
 
 }  // namespace vestige::cli

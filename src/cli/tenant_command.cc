@@ -123,11 +123,7 @@ void declare_tenant(CLI::App& app, Invocation& invocation) {
                            int (*action)(const TenantArguments&, Surroundings&)) {
     auto* sub = command->add_subcommand(name, about);
     add_connection_options(*sub, arguments->connection, KeyNeed::required);
-    sub->callback([arguments, action, &invocation] {
-      invocation.action = [arguments, action, &invocation] {
-        return action(*arguments, invocation.surroundings);
-      };
-    });
+    run_with(*sub, arguments, invocation, action);
     return sub;
   };
   const auto takes_id = [&](CLI::App* sub) {

@@ -274,9 +274,7 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       "  vestige verify --data ./copy --vkey log.vkey\n"
       "  vestige verify --certificate 4711.certificate --vkey log.vkey\n"
       "  vestige verify --disclosure phone.disclosure --vkey log.vkey\n");
-  command->callback([arguments, &invocation] {
-    invocation.action = [arguments, &invocation] { return run_verify(*arguments, invocation.surroundings); };
-  });
+  run_with(*command, arguments, invocation, run_verify);
 }
 
 }  // namespace vestige::cli

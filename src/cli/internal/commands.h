@@ -46,7 +46,21 @@ void declare_bench(CLI::App& app, Invocation& invocation);
 // --url, --data, --ca-file, --json, and --key where the command needs one.
 void add_connection_options(CLI::App& command, ConnectionArguments& arguments, KeyNeed need);
 
-// --reason and --approval, of commands that look at the trail.
-void add_reason_option(CLI::App& command, ConnectionArguments& arguments);
+// --approval, of commands whose request may wait for somebody's yes.
+void add_approval_option(CLI::App& command, ConnectionArguments& arguments);
+// --reason, --approval and --purpose, of commands that look at the trail.
+void add_look_options(CLI::App& command, ConnectionArguments& arguments);
+// --subject, of those whose request names the person in no other way.
+void add_subject_option(CLI::App& command, ConnectionArguments& arguments);
+
+// What is to be run where the line names this command.
+void run_with(CLI::App& command, Invocation& invocation, std::function<int(Surroundings&)> action);
+template <typename Arguments>
+void run_with(CLI::App& command, std::shared_ptr<Arguments> arguments, Invocation& invocation,
+              int (*action)(const Arguments&, Surroundings&)) {
+  run_with(command, invocation, [arguments = std::move(arguments), action](Surroundings& surroundings) {
+    return action(*arguments, surroundings);
+  });
+}
 
 }  // namespace vestige::cli

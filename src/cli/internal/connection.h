@@ -19,7 +19,9 @@ struct ConnectionArguments {
   std::string key{};
   std::string data{};
   std::string ca_file{};
-  std::string reason{};         // of a look at the trail
+  std::string reason{};         // of a look at the trail, or of what may wait for an approval
+  std::string subject{};        // whom a look is about
+  std::string purpose{};        // of a look
   std::string approval{};       // of this very request
   bool takes_approval = false;  // whether the command is one that may need it
   bool json = false;
@@ -32,11 +34,15 @@ struct Target {
   std::string ca_file;
   std::string reason{};    // sent with every request where it is not empty
   std::string approval{};  // the same
+  std::string subject{};   // the same
+  std::string purpose{};   // the same
 
   // A link of an answer: it begins with the server's public address, or is a path of the server that was
   // asked.
   std::string whole_link(const std::string& link) const { return link.starts_with('/') ? url + link : link; }
 };
+
+inline constexpr unsigned waiting_status = 202;  // nothing was done: it waits for an approval
 
 enum class KeyNeed { none, required };
 

@@ -10,7 +10,6 @@ namespace vestige::cli {
 struct SubjectArguments {
   ConnectionArguments connection{};
   std::string subject{};
-  std::string reason{};
   std::string certificate_file{};  // empty: not written to a file
   bool yes = false;
 };
