@@ -35,6 +35,18 @@ std::string decision_json(const Approval::Decision& decision) {
       .str();
 }
 
+// What an entry says of the approval under which it was recorded; canonical.
+std::string told_json(const Approval& used) {
+  CHECK(used.decision);
+  return json::ObjectWriter()
+      .text("approver", format_uuid(used.decision->by.id))
+      .text("approverRole", used.decision->role)
+      .text("decidedAt", format_time(used.decision->at))
+      .text("id", format_uuid(used.id))
+      .text("rule", used.rule)
+      .str();
+}
+
 // `whole`: with the request itself.
 std::string approval_json(const Approval& approval, const access::Policy& policy, bool whole) {
   const auto* operation = access::find_operation(approval.operation);
@@ -122,7 +134,7 @@ Result<AskedAhead> parse_asked(const http::Request& outer) {
   json::Document document;
   VESTIGE_CHECKED(parser.parse(outer.body, document));
   const auto root = document.root();
-  VESTIGE_CHECKED(only_members(root, {"method", "target", "body", "subject", "rule"}));
+  VESTIGE_CHECKED(only_members(root, {"method", "target", "body", "subject", "purpose", "rule"}));
   AskedAhead asked{.request = outer, .rule = {}, .operation = {}};
   auto& request = asked.request;
   const auto text = [&](std::string_view name) -> Result<std::string> {
@@ -132,6 +144,7 @@ Result<AskedAhead> parse_asked(const http::Request& outer) {
   VESTIGE_TRY(request.method, text("method"));
   VESTIGE_TRY(const auto target, text("target"));
   VESTIGE_TRY(const auto subject, text("subject"));
+  VESTIGE_TRY(const auto purpose, text("purpose"));
   VESTIGE_TRY(asked.rule, text("rule"));
   if (target.empty() || !target.starts_with('/'))
     return refuse_at("/target", "must be a path of this server, with its query: /api/export?format=csv");
@@ -140,9 +153,11 @@ Result<AskedAhead> parse_asked(const http::Request& outer) {
   const auto body = root.find("body");
   request.body = body.exists() && !body.is_null() ? json::canonical(body) : std::string();
   std::erase_if(request.headers, [&](const auto& header) {
-    return header.first == "x-vestige-approval" || (!subject.empty() && header.first == "x-vestige-subject");
+    return header.first == "x-vestige-approval" || header.first == "x-vestige-purpose" ||
+           (!subject.empty() && header.first == "x-vestige-subject");
   });
   if (!subject.empty()) request.headers.emplace_back("x-vestige-subject", subject);
+  if (!purpose.empty()) request.headers.emplace_back("x-vestige-purpose", purpose);
   const auto* operation = match(request);
   if (operation == nullptr)
     return refuse_at("/target", "no operation that takes an approval has this method and path");
@@ -179,29 +194,39 @@ access::ExactRequest Api::Impl::exact(const Caller& caller, const http::Request&
           .query = request.query,
           .body = request.body,
           .role = caller.decision.role,
-          .person = caller.person.value_or("")};
+          .person = caller.person.value_or(""),
+          .purpose = caller.purpose};
 }
 
 // On a thread that may wait.
 http::Response Api::Impl::ask_approval(const Caller& caller, access::ExactRequest request,
-                                       std::string_view rule, std::string words) {
+                                       std::string_view rule, std::string words, std::string about) {
   if (caller.reason.empty()) {
-    const auto* about = caller.policy->find_rule(rule);
+    const auto* known = caller.policy->find_rule(rule);
     return http::problem(
         403, fmt::format("this waits for an approval ({}): say why in the header X-Vestige-Reason, and it is "
                          "asked for",
-                         about == nullptr ? rule : std::string_view(about->about)));
+                         known == nullptr ? rule : std::string_view(known->about)));
   }
   // A name that the trail does not know is nobody's: no key is made for it.
-  const bool knows =
-      !request.person.empty() && caller.trail->digests().recorded_id(request.person) != request.person;
+  const auto& person = about.empty() ? request.person : about;
+  const bool knows = !person.empty() && caller.trail->digests().recorded_id(person) != person;
   const auto asked = parts_.identity.approvals().ask(caller.principal, caller.client, *caller.policy,
                                                      {.request = std::move(request),
                                                       .rule = std::string(rule),
                                                       .reason = caller.reason,
                                                       .words = std::move(words),
+                                                      .about = std::move(about),
                                                       .knows_person = knows});
   return asked ? waiting_response(*asked, *caller.policy) : http::problem(asked.error());
+}
+
+void Api::Impl::ask_and_answer(const Caller& caller, access::ExactRequest request, std::string rule,
+                               WaitingEvents waiting, http::Responder responder) {
+  write_state(std::move(responder), [self = shared_from_this(), caller, request = std::move(request),
+                                     rule = std::move(rule), waiting = std::move(waiting)] {
+    return self->ask_approval(caller, request, rule, waiting.words, waiting.about);
+  });
 }
 
 // Uses up the approval that the request brings; then the caller is as it was decided with it.
@@ -215,6 +240,7 @@ Status Api::Impl::use_approval(Caller& caller, const http::Request& request, con
   }
   caller.approval = format_uuid(used->id);
   caller.approved_by = used->rule;
+  caller.approval_told = told_json(*used);
   caller.reason = used->reason;
   decide(caller, request);
   return {};
@@ -232,7 +258,10 @@ void Api::Impl::post_approvals(const Caller& caller, http::Request request, http
   if (!about) return responder.respond(std::move(about).error());
   if (about->decision.kind == access::Decision::Kind::refused)
     return responder.respond(http::problem(403, about->decision.why));
-  const auto rules = rules_for(*about);
+  auto rules = rules_for(*about);
+  const auto waiting = waiting_events(*about, asked->request);
+  if (!waiting) return responder.respond(http::problem(waiting.error()));
+  if (*waiting) rules.push_back((*waiting)->rule);
   if (rules.empty())
     return responder.respond(http::problem(400, "this request needs no approval: send it as it is"));
   const auto rule = asked->rule.empty() ? rules.front() : asked->rule;
@@ -241,10 +270,8 @@ void Api::Impl::post_approvals(const Caller& caller, http::Request request, http
         refuse_at("/rule", fmt::format("this request may need {}", fmt::join(rules, ", "))).error()));
   about->reason = caller.reason;
   auto exact_request = exact(*about, asked->request);
-  write_state(std::move(responder), [self = shared_from_this(), about = *std::move(about), rule,
-                                     exact_request = std::move(exact_request)]() mutable {
-    return self->ask_approval(about, std::move(exact_request), rule, "");
-  });
+  ask_and_answer(*about, std::move(exact_request), rule, waiting->value_or(WaitingEvents{}),
+                 std::move(responder));
 }
 
 void Api::Impl::get_approvals(const Caller& caller, http::Request request, http::Responder responder) {

@@ -89,6 +89,11 @@ Status tell_of_look(const http::Request& request, Caller& caller) {
   if (access != "view" && access != "print")
     return fail(ErrorKind::invalid, "the header X-Vestige-Access must be view or print");
   caller.prints = access == "print";
+  const auto purpose = request.header("x-vestige-purpose");
+  if (purpose && *purpose != access::regulatory_rule)
+    return fail(ErrorKind::invalid,
+                fmt::format("the header X-Vestige-Purpose must be {}", access::regulatory_rule));
+  caller.purpose = purpose.value_or("");
   return {};
 }
 
@@ -239,6 +244,7 @@ void Api::Impl::decide(Caller& caller, const http::Request& request) {
   claim.has_reason = !caller.reason.empty() || (caller.approval.empty() && request.header(approval_header));
   claim.approved_by = caller.approved_by;
   claim.names_person = caller.person.has_value();
+  claim.regulatory = !caller.purpose.empty();
   caller.decision = caller.policy->decide(claim);
 }
 

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "api/internal/impl.h"
 #include "audit/disclosure.h"
 #include "audit/limits.h"
@@ -61,10 +63,9 @@ void Api::Impl::post_events(const Caller& caller, http::Request request, http::R
   if (!form)
     return responder.respond(http::problem(
         415, fmt::format("events come as application/json or application/x-ndjson, not as {}", type)));
-  const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
-  auto batch = caller.trail->ingest().prepare(request.body, *form, context);
-  if (!batch) return responder.respond(http::problem(batch.error()));
-  submit(caller.trail->ingest(), *std::move(batch), std::move(responder));
+  record(caller, request, std::move(responder), [&](const audit::RequestContext& context) {
+    return caller.trail->ingest().prepare(request.body, *form, context);
+  });
 }
 
 void Api::Impl::post_import(const Caller& caller, http::Request request, http::Responder responder) {
@@ -74,10 +75,94 @@ void Api::Impl::post_import(const Caller& caller, http::Request request, http::R
         http::problem(415, fmt::format("records come as application/x-ndjson, not as {}", type)));
   const auto format = request.captures.find("format");
   CHECK(format != request.captures.end());
-  const audit::RequestContext context{caller.principal.tenant, caller.principal.name, parts_.clock.now()};
-  auto batch = caller.trail->ingest().prepare_import(request.body, format->second, context);
+  record(caller, request, std::move(responder), [&](const audit::RequestContext& context) {
+    return caller.trail->ingest().prepare_import(request.body, format->second, context);
+  });
+}
+
+void Api::Impl::record(const Caller& caller, const http::Request& request, http::Responder responder,
+                       const std::function<Result<audit::Batch>(const audit::RequestContext&)>& prepare) {
+  auto waiting = waiting_events(caller, request);
+  if (!waiting) return responder.respond(http::problem(waiting.error()));
+  if (*waiting)
+    return ask_and_answer(caller, exact(caller, request), (*waiting)->rule, **waiting, std::move(responder));
+  auto batch = prepare({.tenant = caller.principal.tenant,
+                        .service = caller.principal.name,
+                        .received = parts_.clock.now(),
+                        .approval = caller.approval_told});
   if (!batch) return responder.respond(http::problem(batch.error()));
   submit(caller.trail->ingest(), *std::move(batch), std::move(responder));
+}
+
+namespace {
+
+access::ChangedThing changed_thing(const audit::Event& event) {
+  access::ChangedThing thing{.kind = event.kind, .target_type = event.target_type};
+  const std::size_t count = event.changes.exists() ? event.changes.size() : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    // One without a name may be any.
+    const auto field = event.changes.at(i).find("field");
+    thing.fields.push_back(field.is_string() ? field.string() : std::string_view(""));
+  }
+  return thing;
+}
+
+// What the policy says of the events of one request.
+class Waiting {
+ public:
+  explicit Waiting(const Caller& caller) : caller_(caller) {}
+
+  Status see(const audit::Event& event) {
+    ++events_;
+    for (const auto subject : event.subjects) subjects_.emplace(subject);
+    const auto* rule = caller_.policy->rule_of_modification(changed_thing(event), caller_.decision.role);
+    if (rule == nullptr) return {};
+    ++waiting_;
+    VESTIGE_CHECKED(audit::check_claims(event));
+    if (rule_ == nullptr) rule_ = rule;
+    if (*rule_ == *rule) return {};
+    return refuse_at("", fmt::format("one request waits for one approval, and its events for several ({}, "
+                                     "{}): send them in requests of their own",
+                                     *rule_, *rule));
+  }
+
+  bool any() const { return rule_ != nullptr; }
+  // When a person is erased, what waits about them goes as well.
+  bool about_several() const { return subjects_.size() > 1; }
+  const std::string& rule() const { return *rule_; }
+  std::string about() const { return subjects_.empty() ? std::string() : *subjects_.begin(); }
+  std::string words() const {
+    return fmt::format("{} of {} {}", waiting_, events_, events_ == 1 ? "event" : "events");
+  }
+
+ private:
+  const Caller& caller_;
+  const std::string* rule_ = nullptr;
+  std::set<std::string> subjects_{};
+  std::size_t events_ = 0;
+  std::size_t waiting_ = 0;
+};
+
+}  // namespace
+
+// Reads the events once more than recording them does, so only for those whose policy has such a rule.
+Result<std::optional<Api::Impl::WaitingEvents>> Api::Impl::waiting_events(const Caller& caller,
+                                                                          const http::Request& request) {
+  const bool imports = caller.operation->name == "importRecords";
+  const bool records = imports || caller.operation->name == "recordEvents";
+  if (!records || caller.policy->modifications().empty()) return std::nullopt;
+  Waiting waiting(caller);
+  const auto see = [&](const audit::Event& event) { return waiting.see(event); };
+  const auto form = form_of(request.content_type(), request.body).value_or(audit::BodyForm::json);
+  VESTIGE_CHECKED(
+      imports ? caller.trail->ingest().examine_import(request.body, request.captures.at("format"), see)
+              : caller.trail->ingest().examine(request.body, form, see));
+  if (!waiting.any() || access::covers(caller.decision.grant, caller.approved_by, waiting.rule()))
+    return std::nullopt;
+  if (waiting.about_several())
+    return fail(ErrorKind::invalid,
+                "what waits for an approval is about one person at most: send one request for each");
+  return WaitingEvents{.rule = waiting.rule(), .words = waiting.words(), .about = waiting.about()};
 }
 
 void Api::Impl::submit(audit::Ingest& ingest, audit::Batch batch, http::Responder responder) {

@@ -74,6 +74,7 @@ audit::Look Api::Impl::look_of(const Caller& caller, const LookedAt& at, const a
                    .query = at.query,
                    .counted = at.counted,
                    .reason = caller.reason,
+                   .purpose = caller.purpose,
                    .approval = caller.approval,
                    .personal = caller.decision.personal,
                    .sensitive = caller.decision.sensitive,

@@ -296,7 +296,7 @@ def test_every_example_of_the_page_works(context):
     (folder / "var").symlink_to(server.data)
     (folder / "vestige").symlink_to(harness.BINARY)
     blocks = (harness.ROOT / "docs/operating/access.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 22, blocks
+    assert len(blocks) == 25, blocks
     script = "set -e -o pipefail\n" + "".join(f"{block}\necho '---'\n" for block in blocks)
     script = script.replace("http://127.0.0.1:8080", server.url)
     environment = harness.clean_environment({"VESTIGE_DATA": str(server.data), "PATH": f"{folder}:/usr/bin:/bin"})
@@ -318,13 +318,17 @@ def test_every_example_of_the_page_works(context):
     # A key with a role, another policy, and the month's review with its sign-off.
     assert '"role":"auditor"' in answers[4] and '"expiresAt":"2099-01-31T00:00:00.000Z"' in answers[4], answers[4]
     assert '"version":1' in answers[5] and '"export_entries":500' in answers[5], answers[5]
-    assert '"rule":' in answers[19] or '"unusual":[]' in answers[19], answers[19]
-    assert '"session_activities"' in answers[20] and '"login_method":"password"' in answers[20], answers[20]
-    assert '"accepted":1' in answers[21], answers[21]
+    assert '"rule":' in answers[22] or '"unusual":[]' in answers[22], answers[22]
+    assert '"session_activities"' in answers[23] and '"login_method":"password"' in answers[23], answers[23]
+    assert '"accepted":1' in answers[24], answers[24]
     # Another tenant: its link, its key, its log, and the end of it.
-    assert "&tenant=acme" in answers[16] and '"tier":"enterprise"' in answers[16], answers[16]
-    assert '"tenant":"acme"' in answers[17] and "/acme/audit\n" in answers[17], answers[17]
-    assert '"state":"suspended"' in answers[18] and '"state":"active"' in answers[18], answers[18]
+    assert "&tenant=acme" in answers[19] and '"tier":"enterprise"' in answers[19], answers[19]
+    assert '"tenant":"acme"' in answers[20] and "/acme/audit\n" in answers[20], answers[20]
+    assert '"state":"suspended"' in answers[21] and '"state":"active"' in answers[21], answers[21]
+    # For an authority, by legal; and a change that waited.
+    assert answers[16].count('"rule":"regulatory"') == 1 and answers[16].count('"purpose":"regulatory"') >= 2, answers[16]
+    assert answers[17].count('"four_eyes"') == 2, answers[17]
+    assert '"accepted":1' in answers[18] and answers[18].count('"approverRole":"compliance_officer"') >= 2, answers[18]
 
 
 def test_a_month_of_looks_is_reviewed_and_signed_off(context):

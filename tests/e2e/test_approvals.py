@@ -1,5 +1,6 @@
 """Defends: what takes a second person. A request that needs a yes is not answered but asked for; another person decides; the
 yes is good once, for the very request, for who asked, and in no other way; and the stream `access` tells the whole story."""
+import json
 import threading
 import uuid
 
@@ -315,6 +316,207 @@ def test_erasing_a_person_waits_for_legal_and_takes_what_was_asked_about_them(co
         assert not file.is_file() or b"Mrs Prune" not in file.read_bytes(), file
 
 
+def guard(server, **members):
+    """From now on nobody changes where a contact's money goes without a second person."""
+    rules = ask(server, "GET", POLICY).json()["policy"]["approvals"]
+    rules["four_eyes"] = {"about": "where money goes", "deciders": ["compliance_officer"], "minutes": 60}
+    change_policy(server, approvals=rules, modifications=[
+        {"rule": "four_eyes", "kinds": ["data.change"], "fields": ["bank.iban"], "target_types": ["CONTACT"], **members}])
+
+
+def change(contact="c-1", field="bank.iban", new="DE02", **more):
+    return event(**{"action": "UPDATED", "targetType": "CONTACT", "targetId": contact, "subject": contact,
+                    "changes": [{"field": field, "old": "DE01", "new": new}], **more})
+
+
+def recorder(server, *scopes):
+    answer = ask(server, "POST", "/api/keys", {"name": "crm", "scopes": list(scopes or ("ingest",))})
+    assert answer.status == 201, answer
+    return answer.json()
+
+
+def size(server):
+    return server.search(limit=1)["tree"]["size"]
+
+
+def test_a_modification_waits_and_its_entry_says_who_approved_it(context):
+    server = context.server()
+    guard(server)
+    crm, officer, other = recorder(server), make(server, "compliance_officer"), recorder(server)
+    before = size(server)
+    batch = [change(id=str(uuid.uuid4())), change(field="phone"), event(targetType="ORDER")]
+
+    def record(body=None, key=crm, path="/api/events", **headers):
+        return ask(server, "POST", path, batch if body is None else body, key=key["key"], headers=headers)
+
+    assert record().status == 403, "why?"
+    answer = record(**because("new bank, letter of 3 May"))
+    approval = waiting(answer)
+    assert answer.json()["approval"]["words"] == "1 of 3 events" and answer.json()["approval"]["rule"] == "four_eyes", answer
+    brought = {"X-Vestige-Approval": approval}
+    assert record(**brought).status == 403, "nobody said yes yet"
+    # Nothing of it was recorded, and nobody has got a key by it.
+    assert size(server) == before and ask(server, "GET", "/api/subjects/c-1/keys").json()["state"] == "never"
+    seen = ask(server, "GET", f"{APPROVALS}/{approval}", key=officer["key"]).json()
+    assert seen["request"]["body"] == batch and seen["request"]["operation"] == "recordEvents", seen
+    approve(server, officer, approval)
+    # Whatever differs from what was asked is another request.
+    for wrong in (record([*batch[:2]], **brought), record([change(new="DE03"), *batch[1:]], **brought), record(batch[0], **brought),
+                  record(key=other, **brought), record(path="/api/events?x=1", **brought), record(**because("else", **brought))):
+        assert wrong.status == 403, wrong
+    assert size(server) == before
+    # A list that is written otherwise is the same list.
+    given = ask(server, "POST", "/api/events", str(batch).replace("'", '"').encode(), key=crm["key"], headers=brought)
+    assert given.status == 201 and given.json()["accepted"] == 3, given
+    replay = record(**brought)
+    assert replay.status == 403 and "good once" in replay.json()["detail"] and size(server) == before + 3, replay
+
+    told = {"approver": officer["id"], "approverRole": "compliance_officer", "id": approval, "rule": "four_eyes"}
+    recorded = server.search(filter={"field": "context.approval.id", "equals": approval}, order="asc")["events"]
+    assert len(recorded) == 3, recorded
+    for each in recorded:
+        said = each["context"]["approval"]
+        assert {name: said[name] for name in told} == told and set(said) == {*told, "decidedAt"}, said
+    steps = story(server, approval)
+    assert [(each["action"], each["sourceId"]) for each in steps] == [
+        ("ASKED", crm["id"]), ("APPROVED", officer["id"]), ("USED", crm["id"])], steps
+    assert steps[1]["time"] == recorded[0]["context"]["approval"]["decidedAt"], (steps, recorded)
+    folded = ask(server, "GET", "/api/records/data/c-1").json()
+    modification = folded["record"]["modification_events"][0]
+    assert (modification["approval_required"], modification["approval_status"], modification["approver"]) == (
+        "yes", "approved", officer["id"]), modification
+    assert modification["approval"] == recorded[0]["context"]["approval"] and folded["entries"][0]["approval"] == modification["approval"]
+    blamed = ask(server, "GET", "/api/entities/CONTACT/c-1/blame").json()
+    assert blamed["fields"]["bank.iban"]["setBy"]["approval"]["id"] == approval, blamed
+    # What does not wait is recorded as ever, and claims nothing.
+    plain = record(change(field="phone"))
+    assert plain.status == 201, plain
+    kept = ask(server, "GET", f"/api/events/{plain.json()['events'][0]['id']}").json()
+    assert "approval" not in kept["context"], kept
+
+
+def test_no_client_claims_an_approval_or_gets_around_one(context):
+    server = context.server()
+    guard(server)
+    crm, officer = recorder(server, "ingest", "read"), make(server, "compliance_officer")
+    fake = {"approver": officer["id"], "approverRole": "compliance_officer", "decidedAt": "2026-01-01T00:00:00.000Z",
+            "id": str(uuid.uuid4()), "rule": "four_eyes"}
+    before = size(server)
+
+    def record(body, path="/api/events", kind="application/json", key=crm["key"], **headers):
+        return server.request("POST", path, body, key=key, headers={"Content-Type": kind, **because(**headers)})
+
+    # What the server says itself nobody says, whether a yes is needed or not.
+    for claimed in (change(context={"approval": fake}), change(field="phone", context={"approval": fake}),
+                    event(kind="ticket", context={"approval": None})):
+        answer = record([event(), claimed])
+        assert answer.status == 400 and answer.json()["path"] == "/1/context/approval", answer
+    for name in ("approval_required", "approval_status", "approver", "modification_id"):
+        value = {"approval_required": "no", "approval_status": "approved"}.get(name, str(uuid.uuid4()))
+        answer = record(change(detail={name: value}))
+        assert answer.status == 400 and answer.json()["path"] == f"/detail/{name}", answer
+    # Every way in asks: imports, a line in a list of lines, a part of the field, an own id, the server's own key.
+    line = b'{"record": {"kind": "data.change", "action": "UPDATED", "targetType": "CONTACT", "targetId": "c-1", "changes": [{"field": "bank.iban", "new": "X"}]}}'
+    lines = b"\n".join([b'{"kind": "data.change", "action": "X"}',
+                        b'{"kind": "data.change", "action": "X", "targetType": "CONTACT", "changes": [{"field": "/bank.iban/0"}]}'])
+    for answer in (record(line, "/api/imports/json", "application/x-ndjson"), record(lines, kind="application/x-ndjson"),
+                   record(change(field="bank")), record(change(field="bank.iban.country")), record(change(id=str(uuid.uuid4()))),
+                   record([change(field="phone"), change()]), ask(server, "POST", "/api/events", change(new="own"), headers=because())):
+        waiting(answer)
+    seen = ask(server, "GET", f"{APPROVALS}?which=to_decide", key=officer["key"]).json()["approvals"]
+    assert len(seen) == 7, seen
+    texts = [ask(server, "GET", f"{APPROVALS}/{each['id']}", key=officer["key"]).json()["request"] for each in seen]
+    assert lines.decode() in [each.get("text") for each in texts], texts
+    # Of two people it could not be withdrawn when one of them is erased; and who decides has to read it.
+    answer = record([change(), change("c-2")])
+    assert answer.status == 400 and b"one person" in answer.body, answer
+    answer = record([change(new="x" * 70_000)])
+    assert answer.status == 413 and b"approval_request_bytes_max" in answer.body, answer
+    # An approval of another rule, or of a look, is none for this.
+    asked = waiting(record({"method": "POST", "target": "/api/events", "body": change(new="ahead")}, APPROVALS))
+    approve(server, officer, asked)
+    assert record(change(new="other"), **{"X-Vestige-Approval": asked}).status == 403
+    given = record(change(new="ahead"), **{"X-Vestige-Approval": asked})
+    assert given.status == 201, given
+    # Steps that a client sends about it afterwards change nothing of what was approved.
+    modification = given.json()["events"][0]["id"]
+    forged = record(event(action="APPROVED", targetType="CONTACT", targetId="c-1", subject="c-1", time="2020-01-01T00:00:00Z", detail={
+        "modification_id": modification, "approver": "somebody else", "approval": fake, "field_changes": [{"field_name": "bank.iban", "new_value": "DE99"}]}))
+    assert forged.status == 201 and size(server) == before + 2, forged
+    events = ask(server, "GET", "/api/records/data/c-1").json()["record"]["modification_events"]
+    approved = [each for each in events if "approval" in each]
+    assert len(events) == 2 and len(approved) == 1 and approved[0]["approval"]["id"] == asked, events
+    assert approved[0]["approver"] == officer["id"] and approved[0]["field_changes"][0]["new_value"] == "ahead", events
+
+
+def test_a_policy_excepts_roles_and_erasing_takes_what_waits(context):
+    server = context.server()
+    guard(server, **{"except": ["service"]})
+    crm = recorder(server)
+    assert ask(server, "POST", "/api/events", change()).status == 201, "the policy says so"
+    approval = waiting(ask(server, "POST", "/api/events", change(new="secret-iban"), key=crm["key"], headers=because("Mrs Prune asks")))
+    assert ask(server, "POST", "/api/subjects/erase", {"subject": "c-1"}).status == 200
+    steps = story(server, approval)
+    assert [each["action"] for each in steps] == ["ASKED", "WITHDRAWN"] and "reason" not in steps[0]["detail"], steps
+    change_policy(server, modifications=[])
+    assert ask(server, "POST", "/api/events", change(new="after"), key=crm["key"]).status == 201
+    server.stop()
+    for file in server.data.rglob("*"):
+        assert not file.is_file() or b"Mrs Prune" not in file.read_bytes(), file
+
+
+def test_what_an_authority_asks_for_waits_for_legal_and_says_so(context):
+    server = context.server()
+    change_policy(server, export_entries=3)
+    sent = send(server, *(call("p-1", number) for number in range(5)))
+    officer, lawyer, manager = make(server, "compliance_officer"), make(server, "legal"), make(server, "management")
+    purpose = {"X-Vestige-Purpose": "regulatory"}
+
+    def export(body, key=officer, **headers):
+        return server.request("POST", "/api/export", body, key=key["key"], headers=because("order 12/26 of the regulator", **headers))
+
+    body = {"kind": "communication.call"}
+    answer = export(body, **purpose)
+    approval = waiting(answer)
+    assert answer.json()["approval"]["rule"] == "regulatory" and b"invoice" not in answer.body, answer
+    assert decide(server, manager, approval).status == 404, "legal decides"
+    brought = {"X-Vestige-Approval": approval}
+    seen = ask(server, "GET", f"{APPROVALS}/{approval}", key=lawyer["key"]).json()
+    assert seen["request"]["purpose"] == "regulatory", seen
+    approve(server, lawyer, approval)
+    assert export(body, **brought).status == 403, "for no other purpose"
+    assert state(server, officer, approval) == "approved"
+    # Legal's yes is for an export of any size.
+    whole = export(body, **purpose, **brought)
+    assert whole.status == 200 and whole.body.count(b"call-") >= 5, whole
+    assert export(body, **purpose, **brought).status == 403
+    looks = ask(server, "POST", LOOKS, {"filter": {"field": "detail.purpose", "equals": "regulatory"}, "sourceId": officer["id"],
+                                        "order": "asc"}).json()["events"]
+    # Asked for, refused once (it was used up), begun, ended: each says what for.
+    assert {each["action"] for each in looks} == {"EXPORTED", "EXPORT_BEGUN"}, looks
+    given = [each["detail"] for each in looks if each["action"] == "EXPORT_BEGUN"]
+    assert len(given) == 1 and (given[0]["approval"], given[0]["purpose"]) == (approval, "regulatory"), given
+
+    # A disclosure, a read and a search as well, asked for ahead or not; a lawyer's by another lawyer.
+    path, body = f"/api/events/{sent[0]}/disclose", {"fields": ["detail.recording_reference"]}
+    asked = waiting(ask(server, "POST", APPROVALS, {"method": "POST", "target": path, "body": body, "purpose": "regulatory"},
+                        key=lawyer["key"], headers=because()))
+    assert decide(server, lawyer, asked).status == 403
+    approve(server, make(server, "legal", name="second lawyer"), asked)
+    opened = ask(server, "POST", path, body, key=lawyer["key"], headers=because(**purpose, **{"X-Vestige-Approval": asked}))
+    assert opened.status == 200 and b"recording0" in opened.body, opened
+    for method, target, sending in (("GET", f"/api/events/{sent[0]}", None), ("POST", SEARCH, {"subject": "p-1"}),
+                                    ("GET", "/api/subjects/p-1/timeline", None)):
+        waiting(ask(server, method, target, sending, key=officer["key"], headers=because(**purpose)))
+    for wrong in ("", "marketing", "Regulatory", "regulatory, reveal"):
+        answer = export({}, **{"X-Vestige-Purpose": wrong})
+        assert answer.status == 400 and b"X-Vestige-Purpose" in answer.body, answer
+    rules = ask(server, "GET", POLICY).json()["policy"]["approvals"]
+    change_policy(server, approvals={name: rule for name, rule in rules.items() if name != "regulatory"})
+    answer = export({"action": "none"}, **purpose)
+    assert answer.status == 403 and b"regulatory" in answer.body, answer
+
+
 def test_the_command_line_asks_decides_and_uses(context):
     server = context.server()
     sent, = send(server, call("p-1", 1))
@@ -343,3 +545,52 @@ def test_the_command_line_asks_decides_and_uses(context):
     assert second in other.errors
     assert run(lawyer, "approval", "withdraw", second).json()["state"] == "withdrawn"
     assert run(lawyer, "approval", "decide", second, "perhaps").status == 2
+
+
+def test_the_command_line_erases_imports_and_answers_an_authority_with_a_yes(context):
+    server = context.server()
+    send(server, call("p-1", 1), call("p-2", 2))
+    lawyer, officer, agent = make(server, "legal"), make(server, "compliance_officer"), make(server, "customer_service")
+
+    def run(key, *arguments, **more):
+        return context.vestige(*arguments, "--key", key["key"], "--url", server.url, **more)
+
+    def approved(by, *, of):
+        asked = run(by, "approval", "list", "--to-decide").json()["approvals"][0]
+        assert asked["askedBy"]["id"] == of["id"], asked
+        assert run(by, "approval", "decide", asked["id"], "approve").status == 0
+        return asked["id"]
+
+    # One customer at a time, whom the command names.
+    shown = ("record", "call", "call-1", "--reason", "complaint T-1")
+    assert run(agent, *shown).status == 1
+    assert run(agent, *shown, "--subject", "p-2").status == 1
+    seen = run(agent, *shown, "--subject", "p-1")
+    assert seen.status == 0 and seen.json()["record"]["call_purpose"] == "support" and "invoice1" not in seen.output, seen
+    assert run(agent, *shown, "--subject", "p-1\n").status == 2
+
+    found = ("export", "kind:communication.call", "--purpose", "regulatory")
+    waits = run(officer, *found, "--reason", "order 12/26")
+    assert waits.status == 1 and "waits for an approval" in waits.errors and "call-1" not in waits.output, waits
+    given = run(officer, *found, "--approval", approved(lawyer, of=officer))
+    assert given.status == 0 and "call-1" in given.output, given
+    assert run(officer, "export", "--purpose", "marketing", "--reason", "x").status == 1
+
+    erase = ("erase", "p-1", "--yes", "--reason", "request of 20 November")
+    waits = run(officer, *erase)
+    assert waits.status == 1 and "waits for an approval" in waits.errors, waits
+    erased = run(officer, *erase, "--approval", approved(lawyer, of=officer))
+    assert erased.status == 0 and erased.json()["erasedBy"] > 0, erased
+    again = ("reauthorise", "p-1", "--reason", "new contract")
+    assert run(officer, *again).status == 1
+    back = run(officer, *again, "--approval", approved(lawyer, of=officer))
+    assert back.status == 0 and back.json()["state"] == "reauthorised", back
+
+    guard(server)
+    crm, file = recorder(server), context.folder / "changes.ndjson"
+    file.write_text(json.dumps(change("c-9", id=str(uuid.uuid4()))) + "\n")
+    imports = ("import", str(file), "--format", "ndjson")
+    waits = run(crm, *imports, "--reason", "letter of 3 May")
+    assert waits.status == 1 and "waits for an approval" in waits.errors and "Nothing of this batch" in waits.errors, waits
+    done = run(crm, *imports, "--approval", approved(officer, of=crm))
+    assert done.status == 0 and done.json()["accepted"] == 1, done

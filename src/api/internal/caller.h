@@ -23,8 +23,10 @@ struct Caller {
   std::string reason{};                 // X-Vestige-Reason
   std::optional<std::string> person{};  // whom the request is about, where it names one
   bool prints = false;                  // X-Vestige-Access: print
+  std::string purpose{};                // X-Vestige-Purpose, of a look
   std::string approval{};               // that this request used up
   std::string approved_by{};            // its rule
+  std::string approval_told{};          // how an entry that is recorded under it names it, as JSON
 };
 
 // What a handler tells of a look, for the record.

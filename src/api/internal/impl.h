@@ -107,8 +107,21 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   // the second the caller is as it was decided with the approval.
   http::Response ask_bulk(const Caller& caller, access::ExactRequest request);
   http::Response ask_approval(const Caller& caller, access::ExactRequest request, std::string_view rule,
-                              std::string words);
+                              std::string words, std::string about = {});
   Status use_approval(Caller& caller, const http::Request& request, const Uuid& id);
+  // Of a request to record: that some of its events wait for a yes that it does not have. Nothing of any
+  // other request.
+  struct WaitingEvents {
+    std::string rule{};
+    std::string words{};  // how many of them
+    std::string about{};  // the person, where it is about one
+  };
+  Result<std::optional<WaitingEvents>> waiting_events(const Caller& caller, const http::Request& request);
+  void ask_and_answer(const Caller& caller, access::ExactRequest request, std::string rule,
+                      WaitingEvents waiting, http::Responder responder);
+  // Records, or asks for the yes that is missing.
+  void record(const Caller& caller, const http::Request& request, http::Responder responder,
+              const std::function<Result<audit::Batch>(const audit::RequestContext&)>& prepare);
 
   audit::Visibility visibility_of(const Caller& caller) const;
   // An error of a look; of what a reason would allow, it says so.
