@@ -91,6 +91,24 @@ TEST_F(Locating, AKeyDoesNotGoToAServerNamedByAddressAlone) {
   EXPECT_EQ(located({.url = "http://elsewhere:1"}, KeyNeed::none)->key, "");
 }
 
+TEST_F(Locating, WhatIsSaidOfALookGoesIntoItsHeadersOrNowhere) {
+  const auto target =
+      located({.url = "http://h:1", .key = "k", .reason = "why", .subject = "p-1", .purpose = "regulatory"});
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->reason + "|" + target->subject + "|" + target->purpose, "why|p-1|regulatory");
+  for (const std::string bad : {"p\r\nX-Vestige-Role: service", "\xff", "\n"}) {
+    EXPECT_FALSE(located({.url = "http://h:1", .key = "k", .subject = bad}));
+    EXPECT_FALSE(located({.url = "http://h:1", .key = "k", .purpose = bad}));
+    EXPECT_FALSE(located({.url = "http://h:1", .key = "k", .reason = bad}));
+  }
+  // An approval is used up by what it was given for, and sent with nothing else.
+  const std::string approval = "0193f0a4-7b1e-7c3e-8c53-2b3a6f1d9e10";
+  EXPECT_EQ(located({.url = "http://h:1", .key = "k", .approval = approval})->approval, "");
+  EXPECT_EQ(
+      located({.url = "http://h:1", .key = "k", .approval = approval, .takes_approval = true})->approval,
+      approval);
+}
+
 TEST_F(Locating, AKeyThatIsNoHeaderValueIsRefused) {
   for (const auto* const key : {"a\r\nX: y", "a b", "\xff"})
     EXPECT_FALSE(located({.url = "http://h:1", .key = key})) << key;
