@@ -283,7 +283,7 @@ TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
        "/roles/management/grants/1/operations/1"},
       {R"({"operations":["searchEvents"],"rows":"counted"})", R"({"operations":[],"rows":"counted"})",
        "/roles/management/grants/1/operations"},
-      {R"("bulk":true)", R"("bulk":1)", "/roles/service/grants/6/bulk"},
+      {R"("bulk":true)", R"("bulk":1)", "/roles/service/grants/7/bulk"},
       {R"("deciders":["management"])", R"("deciders":["managers"])", "/approvals/bulk_export/deciders/0"},
       {R"("deciders":["management"])", R"("deciders":["management","management"])",
        "/approvals/bulk_export/deciders/1"},
