@@ -93,7 +93,8 @@ Status tell_of_look(const http::Request& request, Caller& caller) {
   if (purpose && *purpose != access::regulatory_rule)
     return fail(ErrorKind::invalid,
                 fmt::format("the header X-Vestige-Purpose must be {}", access::regulatory_rule));
-  caller.purpose = purpose.value_or("");
+  // What holds nothing of an event is nothing that an authority asks for.
+  if (caller.operation->reads_events()) caller.purpose = purpose.value_or("");
   return {};
 }
 
