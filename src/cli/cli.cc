@@ -135,6 +135,13 @@ void add_look_options(CLI::App& command, ConnectionArguments& arguments) {
       ->type_name("PURPOSE");
 }
 
+void add_tenant_option(CLI::App& command, ConnectionArguments& arguments) {
+  command
+      .add_option("--tenant", arguments.tenant,
+                  "whose log it is, where the key is of another tenant than \"default\"")
+      ->type_name("ID");
+}
+
 void add_subject_option(CLI::App& command, ConnectionArguments& arguments) {
   command
       .add_option("--subject", arguments.subject,

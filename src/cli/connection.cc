@@ -109,7 +109,8 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
                 .ca_file = arguments.ca_file,
                 .reason = arguments.reason,
                 .subject = arguments.subject,
-                .purpose = arguments.purpose};
+                .purpose = arguments.purpose,
+                .tenant = arguments.tenant};
   for (const auto& [name, text] : {std::pair{"--subject", &target.subject}, {"--purpose", &target.purpose}})
     if (!is_header_text(*text))
       return fail(ErrorKind::invalid,
@@ -205,7 +206,8 @@ std::string describe_refusal(const http::ClientResponse& response) {
   for (const auto* const name : {"path", "position", "limit"})
     if (const auto value = text_of(problem, name); !value.empty())
       message += fmt::format("\n  {}: {}", name, escaped(value));
-  if (response.status == 401) message += "\n  The API key is not one that this server knows.";
+  if (response.status == 401)
+    message += "\n  The API key is none that this server knows, has ended, or is not for use from here.";
   return message;
 }
 
@@ -214,9 +216,13 @@ Error refusal(const http::ClientResponse& response) {
   return Error{.kind = kind, .message = describe_refusal(response)};
 }
 
+std::string log_path(const Target& target, std::string_view what) {
+  return fmt::format("/tlog/{}/audit/{}", encoded(target.tenant), what);
+}
+
 Result<std::string> verifier_key_of(Connection& connection, const std::string& given) {
   if (!given.empty()) return read_verifier_key(given);
-  VESTIGE_TRY(auto answer, connection.get("/tlog/default/audit/vkey"));
+  VESTIGE_TRY(auto answer, connection.get(log_path(connection.target(), "vkey")));
   return trimmed(std::move(answer.body));
 }
 

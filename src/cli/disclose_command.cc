@@ -145,6 +145,7 @@ void declare_disclose(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_tenant_option(*command, arguments->connection);
   add_look_options(*command, arguments->connection);
   add_subject_option(*command, arguments->connection);
   command->footer(

@@ -18,7 +18,6 @@ namespace vestige::cli {
 namespace {
 
 constexpr std::uint64_t artefact_bytes_max = 16 << 20;
-const std::string checkpoint_path = "/tlog/default/audit/checkpoint";
 
 // What the entry itself says, as far as it can be read without keys.
 std::string entry_in_words(std::string_view entry) {
@@ -164,7 +163,9 @@ int run_prove(const ProveArguments& arguments, Surroundings& surroundings) {
 }
 
 int run_checkpoint(const CheckpointArguments& arguments, Surroundings& surroundings) {
-  auto connection = connect(arguments.connection, surroundings, KeyNeed::none);
+  // The log of the first tenant is everybody's.
+  const auto need = arguments.connection.tenant == "default" ? KeyNeed::none : KeyNeed::required;
+  auto connection = connect(arguments.connection, surroundings, need);
   if (!connection) return report(surroundings, connection.error());
   const auto key = verifier_key_of(*connection, {});
   if (!key) return report(surroundings, key.error());
@@ -174,7 +175,7 @@ int run_checkpoint(const CheckpointArguments& arguments, Surroundings& surroundi
                                                  : key_text + "\n");
     return exit_ok;
   }
-  const auto note = connection->get(checkpoint_path);
+  const auto note = connection->get(log_path(connection->target(), "checkpoint"));
   if (!note) return report(surroundings, note.error());
   const auto checked = verify::check_checkpoint(note->body, key_text);
   if (!checked)
@@ -212,6 +213,7 @@ void declare_prove(CLI::App& app, Invocation& invocation) {
   command->add_option("--vkey", arguments->verifier_key, "the log's verifier key, or a file that holds it")
       ->type_name("KEY");
   add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_tenant_option(*command, arguments->connection);
   add_look_options(*command, arguments->connection);
   add_subject_option(*command, arguments->connection);
   command->footer(
@@ -234,7 +236,8 @@ void declare_checkpoint(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<CheckpointArguments>();
   auto* command = app.add_subcommand("checkpoint", "Print the newest signed checkpoint of the trail");
   command->add_flag("--vkey", arguments->verifier_key, "print the log's verifier key instead");
-  add_connection_options(*command, arguments->connection, KeyNeed::none);
+  add_connection_options(*command, arguments->connection, KeyNeed::required);
+  add_tenant_option(*command, arguments->connection);
   command->footer(
       "Prints the checkpoint as it was signed (a C2SP note), also into a file or a pipe; --json gives an "
       "object. Its\n"

@@ -202,6 +202,15 @@ def test_logs_and_figures_of_tenants_are_nobody_elses(context):
     assert f"/acme/audit" in ask(server, "GET", "/tlog/acme/audit/checkpoint", key=world.acme.key).body.decode()
     for key, status in ((None, 401), (world.acme.key, 401), ("admin", 200)):
         assert ask(server, "GET", "/metrics", key=key).status == status, key
+    # The commands of who is of another tenant hold proofs against that one's log.
+    folder, named = context.folder, ("--tenant", "acme", "--key", world.acme.key, "--url", server.url)
+    proven = context.vestige("prove", world.shared[0], "--out", folder / "a.tlog-proof", *named)
+    assert proven.status == 0, proven
+    assert context.vestige("prove", world.shared[0], "--out", folder / "b.tlog-proof", *named[2:]).status != 0
+    said = context.vestige("checkpoint", *named)
+    assert said.status == 0 and "/acme/audit" in said.output, said
+    assert context.vestige("checkpoint", *named[:2], *named[4:]).status != 0
+    assert context.vestige("export", "--out", folder / "acme.ndjson", "--reason", "a test", *named).status == 0
     # What one tenant follows is its own.
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("GET", "/api/events/stream?from=0", headers={"Authorization": f"Bearer {world.acme.key}", **REASON})

@@ -50,6 +50,8 @@ void add_connection_options(CLI::App& command, ConnectionArguments& arguments, K
 void add_approval_option(CLI::App& command, ConnectionArguments& arguments);
 // --reason, --approval and --purpose, of commands that look at the trail.
 void add_look_options(CLI::App& command, ConnectionArguments& arguments);
+// --tenant, of commands that hold something against the log of the key's tenant.
+void add_tenant_option(CLI::App& command, ConnectionArguments& arguments);
 // --subject, of those whose request names the person in no other way.
 void add_subject_option(CLI::App& command, ConnectionArguments& arguments);
 

@@ -19,11 +19,12 @@ struct ConnectionArguments {
   std::string key{};
   std::string data{};
   std::string ca_file{};
-  std::string reason{};         // of a look at the trail, or of what may wait for an approval
-  std::string subject{};        // whom a look is about
-  std::string purpose{};        // of a look
-  std::string approval{};       // of this very request
-  bool takes_approval = false;  // whether the command is one that may need it
+  std::string reason{};            // of a look at the trail, or of what may wait for an approval
+  std::string subject{};           // whom a look is about
+  std::string purpose{};           // of a look
+  std::string tenant = "default";  // whose log it is
+  std::string approval{};          // of this very request
+  bool takes_approval = false;     // whether the command is one that may need it
   bool json = false;
 };
 
@@ -36,6 +37,7 @@ struct Target {
   std::string approval{};  // the same
   std::string subject{};   // the same
   std::string purpose{};   // the same
+  std::string tenant{};    // whose log proofs are held against
 
   // A link of an answer: it begins with the server's public address, or is a path of the server that was
   // asked.
@@ -79,6 +81,9 @@ std::string described(const Target& target);  // "http://127.0.0.1:8080 (from ./
 // terminal.
 std::string describe_refusal(const http::ClientResponse& response);
 Error refusal(const http::ClientResponse& response);
+
+// Where the log of the tenant is: "checkpoint", "vkey".
+std::string log_path(const Target& target, std::string_view what);
 
 // The log's verifier key: the one that was given (its text, or a file that holds it), else the server's.
 Result<std::string> verifier_key_of(Connection& connection, const std::string& given);
