@@ -144,7 +144,8 @@ Status Tenants::admit(std::string_view tenant, Use use) const {
   if (found == tenants_.end()) return fail(ErrorKind::denied, "there is no such tenant");
   if (found->second.state == TenantState::suspended && use != Use::record)
     return fail(ErrorKind::denied,
-                "this tenant is suspended. Events are still recorded; whoever runs the server can resume it");
+                "this tenant is suspended: only keys with the scope ingest alone go on, and record. Whoever runs the "
+                "server can resume it");
   return {};
 }
 
