@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "access/internal/accounts_impl.h"
 #include "access/internal/token.h"
@@ -18,15 +19,25 @@ std::unexpected<Error> no_such_account(const Uuid& id) {
   return fail(ErrorKind::not_found, fmt::format("there is no account {}", format_uuid(id)));
 }
 
-bool is_administrator(const store::AccountRow& row) {
+constexpr UnixMs for_ever{std::numeric_limits<std::int64_t>::max()};
+
+bool is_administrator(const store::AccountRow& row, UnixMs at) {
   const auto roles = split(row.roles, ',');
-  return row.state == "active" && std::ranges::find(roles, administrator_role) != roles.end();
+  return row.is_active(at) && std::ranges::find(roles, administrator_role) != roles.end();
 }
 
 }  // namespace
 
 std::string_view name_of(Account::State state) {
-  return state == Account::State::active ? "active" : "disabled";
+  switch (state) {
+    case Account::State::active:
+      return "active";
+    case Account::State::disabled:
+      return "disabled";
+    case Account::State::ended:
+      return "ended";
+  }
+  return "";
 }
 
 std::optional<std::string> normal_login_name(std::string_view text) {
@@ -67,12 +78,15 @@ Result<Account> Accounts::Impl::account_of(const store::AccountRow& row) const {
                   .email = {},
                   .phone = {},
                   .roles = split(row.roles, ','),
-                  .state = row.state == "active" ? Account::State::active : Account::State::disabled,
+                  .state = Account::State::disabled,
                   .created = row.created,
                   .has_password = !row.sealed_password.empty(),
                   .must_change_password = row.must_change_password,
                   .has_second_factor = !row.sealed_totp.empty(),
-                  .locked_until = {}};
+                  .locked_until = {},
+                  .expires = {}};
+  if (row.state == "active") account.state = has_ended(row) ? Account::State::ended : Account::State::active;
+  if (row.expires.value != 0) account.expires = row.expires;
   if (!row.sealed_email.empty()) {
     VESTIGE_TRY(account.email, open("email", row, row.sealed_email));
   }
@@ -92,7 +106,7 @@ Status Accounts::Impl::check_roles(std::string_view tenant, const std::vector<st
     const bool plain =
         !roles[i].empty() && roles[i].size() <= limits::role_bytes_max &&
         roles[i].find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
-    if (!plain || !parts.is_role(tenant, roles[i]))
+    if (!plain || !parts.terms_of(tenant, roles[i]))
       return invalid_at(path, "the policy has no role of this name");
     if (std::ranges::count(roles, roles[i]) > 1) return invalid_at(path, "this role is listed twice");
   }
@@ -109,13 +123,15 @@ Result<store::AccountRow> Accounts::Impl::new_row(std::string_view tenant, const
     return invalid_at("/displayName",
                       fmt::format("a name for people has 1 to {} bytes", limits::display_name_bytes_max));
   const auto now = parts.clock.now();
+  if (wanted.expires && *wanted.expires <= now) return invalid_at("/expiresAt", "this time is past");
   store::AccountRow row{.id = format_uuid(make_uuid_v7(now, parts.entropy.bytes<16>())),
                         .tenant = std::string(tenant),
                         .login_name = *login_name,
                         .display_name = wanted.display_name,
                         .roles = joined(wanted.roles),
                         .state = "active",
-                        .created = now};
+                        .created = now,
+                        .expires = wanted.expires.value_or(UnixMs{})};
   if (wanted.email) {
     const auto email =
         wanted.email->size() <= limits::email_bytes_max ? state::normal_email(*wanted.email) : std::nullopt;
@@ -147,19 +163,25 @@ Status Accounts::Impl::insert(state::Transaction& transaction, const store::Acco
 }
 
 std::string Accounts::Impl::new_link(state::Transaction& transaction, std::string_view purpose,
-                                     std::string_view tenant, const std::string& account) const {
+                                     std::string_view tenant, const std::string& account,
+                                     UnixMs expires) const {
   const auto token = make_token(link_prefix, parts.entropy);
   const store::OneTimeLinkRow link{.digest = to_hex(token_digest(token)),
                                    .purpose = std::string(purpose),
                                    .tenant = std::string(tenant),
                                    .account = account,
-                                   .expires = parts.clock.now() + limits::one_time_link_valid.count()};
+                                   .expires = expires};
   store::drop_links(transaction, link.purpose, link.tenant, account);
   store::insert_link(transaction, link);
   return token;
 }
 
-Status Accounts::Impl::record(state::Transaction& transaction, const Doer& by, const Client& client,
+UnixMs Accounts::Impl::link_end(UnixMs account_end) const {
+  const auto end = parts.clock.now() + limits::one_time_link_valid.count();
+  return account_end.value == 0 ? end : std::min(end, account_end);
+}
+
+Status Accounts::Impl::record(state::Transaction& transaction, const Doer& by, const Client* client,
                               const store::AccountRow& row, const Act& act) const {
   const auto added =
       parts.outbox.add(transaction, row.tenant, access_stream,
@@ -170,7 +192,7 @@ Status Accounts::Impl::record(state::Transaction& transaction, const Doer& by, c
                                 .target_id = row.id,
                                 .target_type = "ACCOUNT",
                                 .subject = row.id,
-                                .client = &client,
+                                .client = client,
                                 .detail = {{.name = "event_type", .value = std::string(act.event_type)},
                                            {.name = "severity", .value = std::string(act.severity)},
                                            {.name = "details", .value = act.details}},
@@ -185,15 +207,18 @@ Result<Account> Accounts::Impl::administer(const Principal& by, const Client& cl
       [&](state::Transaction& transaction, Sessions::Changes& changes) -> Result<Account> {
         auto row = store::find_account(transaction, by.tenant, format_uuid(id));
         if (!row) return no_such_account(id);
-        const bool was_administrator = is_administrator(*row);
+        // Whoever goes on for ever is missed where nobody else does; who ends anyway, where nobody is left.
+        const auto at = row->expires.value == 0 ? for_ever : parts.clock.now();
+        const bool was_administrator = is_administrator(*row, at);
         VESTIGE_TRY(const auto act, work(transaction, changes, *row));
         if (act) {
           store::update_account(transaction, *row);
-          if (was_administrator && !is_administrator(*row) &&
-              !store::has_active_with_role(transaction, row->tenant, std::string(administrator_role)))
+          if (was_administrator && !is_administrator(*row, at) &&
+              !store::has_active_with_role(transaction, row->tenant, std::string(administrator_role), at))
             return fail(ErrorKind::conflict,
-                        "this is the last active administrator; make another one before, or nobody could");
-          VESTIGE_CHECKED(record(transaction, Doer::of(by), client, *row, *act));
+                        "this is the last active administrator without an end; make another one before, or "
+                        "nobody could");
+          VESTIGE_CHECKED(record(transaction, Doer::of(by), &client, *row, *act));
         }
         return account_of(*row);
       });
@@ -205,17 +230,18 @@ Accounts::~Accounts() = default;
 Result<Invitation> Accounts::create(const Principal& by, const Client& client, const NewAccount& wanted) {
   VESTIGE_CHECKED(impl_->check_roles(by.tenant, wanted.roles));
   VESTIGE_TRY(const auto row, impl_->new_row(by.tenant, wanted));
+  VESTIGE_CHECKED(impl_->check_ends(by.tenant, wanted.roles, wanted.expires, Impl::Asked::end));
+  const auto link_end = impl_->link_end(row.expires);
+  std::vector<Changed> changed{{"login_name", "", row.login_name}, {"roles", "", row.roles}};
+  if (wanted.expires) changed.push_back({"expires_at", "", format_time(*wanted.expires)});
   return impl_->parts.database.write([&](state::Transaction& transaction) -> Result<Invitation> {
     VESTIGE_CHECKED(impl_->insert(transaction, row));
-    auto token = impl_->new_link(transaction, invitation_purpose, row.tenant, row.id);
+    auto token = impl_->new_link(transaction, invitation_purpose, row.tenant, row.id, link_end);
     VESTIGE_CHECKED(
-        impl_->record(transaction, Doer::of(by), client, row,
-                      {.action = "CREATED",
-                       .event_type = "account_created",
-                       .changes = {{"login_name", "", row.login_name}, {"roles", "", row.roles}}}));
+        impl_->record(transaction, Doer::of(by), &client, row,
+                      {.action = "CREATED", .event_type = "account_created", .changes = changed}));
     VESTIGE_TRY(auto account, impl_->account_of(row));
-    return Invitation{std::move(account), std::move(token),
-                      row.created + limits::one_time_link_valid.count()};
+    return Invitation{std::move(account), std::move(token), link_end};
   });
 }
 
@@ -247,6 +273,8 @@ Result<Account> Accounts::set_roles(const Principal& by, const Client& client, c
         const auto before = row.roles;
         row.roles = joined(roles);
         if (row.roles == before) return std::nullopt;
+        const auto end = row.expires.value == 0 ? std::nullopt : std::optional(row.expires);
+        VESTIGE_CHECKED(impl_->check_ends(row.tenant, roles, end, Impl::Asked::roles));
         VESTIGE_CHECKED(
             impl_->parts.sessions.end_all(transaction, changes, row.tenant, id, std::nullopt, by, client));
         return Impl::Act{.action = "UPDATED",
@@ -288,15 +316,19 @@ Result<Account> Accounts::unlock(const Principal& by, const Client& client, cons
 
 Result<Invitation> Accounts::reset_password(const Principal& by, const Client& client, const Uuid& id) {
   std::string token;
+  UnixMs expires;
   VESTIGE_TRY(
       auto account,
       impl_->administer(
           by, client, id, [&](auto& transaction, auto&, auto& row) -> Result<std::optional<Impl::Act>> {
-            token = impl_->new_link(transaction, invitation_purpose, row.tenant, row.id);
+            if (impl_->has_ended(row))
+              return fail(ErrorKind::conflict,
+                          "the account ended; set another end before, or the link would let nobody in");
+            expires = impl_->link_end(row.expires);
+            token = impl_->new_link(transaction, invitation_purpose, row.tenant, row.id, expires);
             return Impl::Act{
                 .action = "UPDATED", .event_type = "password_reset_offered", .severity = "medium"};
           }));
-  const auto expires = impl_->parts.clock.now() + limits::one_time_link_valid.count();
   return Invitation{std::move(account), std::move(token), expires};
 }
 
@@ -325,10 +357,11 @@ Result<Account> Accounts::remove_second_factor(const Principal& by, const Client
 }
 
 Status Accounts::sweep() {
-  return impl_->parts.database.write([&](state::Transaction& transaction) -> Status {
+  VESTIGE_CHECKED(impl_->parts.database.write([&](state::Transaction& transaction) -> Status {
     store::drop_expired_one_time_links(transaction, impl_->parts.clock.now());
     return {};
-  });
+  }));
+  return impl_->put_ends_on_record();
 }
 
 }  // namespace vestige::access

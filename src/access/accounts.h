@@ -9,7 +9,6 @@
 // only.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +20,7 @@
 #include "access/failures.h"
 #include "access/passwords.h"
 #include "access/principal.h"
+#include "access/role_terms.h"
 #include "access/sessions.h"
 #include "base/result.h"
 #include "platform/clock.h"
@@ -34,7 +34,7 @@ namespace vestige::access {
 inline constexpr std::string_view administrator_role = "administrator";
 
 struct Account {
-  enum class State { active, disabled };
+  enum class State { active, disabled, ended };
   Uuid id{};
   std::string tenant;
   std::string login_name;  // lower case; one a tenant
@@ -47,6 +47,7 @@ struct Account {
   bool must_change_password = false;
   bool has_second_factor = false;
   std::optional<UnixMs> locked_until;  // for addresses that it never logged in from
+  std::optional<UnixMs> expires;       // from then on nobody is let in; nothing: never
 };
 std::string_view name_of(Account::State state);
 // Lower case of 1 to 128 letters, digits and . _ - @ +; nullopt where the text is no login name.
@@ -57,9 +58,11 @@ struct NewAccount {
   std::string display_name;
   std::optional<std::string> email{}, phone{};
   std::vector<std::string> roles{};
+  std::optional<UnixMs> expires{};
 };
 
-// The link by which a person sets a password: good once, for limits::one_time_link_valid. Shown once.
+// The link by which a person sets a password: good once, for limits::one_time_link_valid and not past the
+// account's end. Shown once.
 struct Invitation {
   Account account;
   std::string token;
@@ -101,8 +104,7 @@ struct AccountParts {
   Failures& failures;
   platform::Clock& clock;
   platform::Entropy& entropy;
-  // Whether the policy of this tenant has a role of this name.
-  std::function<bool(std::string_view tenant, std::string_view role)> is_role;
+  TermsOfRole terms_of;
   std::string issuer = "Vestige";  // what authenticator applications show
 };
 
@@ -114,8 +116,8 @@ class Accounts {
   // --- coming in ---
 
   // denied, always with the same words and after the same work, where name, password or code is wrong or the
-  // account is disabled or locked. unavailable where too many passwords are being checked, or the client's
-  // network failed too often.
+  // account is disabled, locked or at its end. unavailable where too many passwords are being checked, or the
+  // client's network failed too often.
   Result<Login> log_in(const LoginRequest& request, const Client& client);
   // Sets the password behind an invitation. denied where the link is none, was used or is too old.
   Status redeem_invitation(std::string_view tenant, std::string_view token, std::string_view password,
@@ -142,18 +144,26 @@ class Accounts {
   Result<Account> find(const Principal& by, const Uuid& id);
   // By login name, those after `after`; at most limits::list_max.
   Result<std::vector<Account>> list(const Principal& by, std::string_view after, std::size_t limit);
-  // Ends the account's sessions. conflict where it would leave no active administrator, here and below.
+  // Ends the account's sessions. conflict where it would leave no active administrator without an end, here
+  // and below. invalid, with path, where a role takes an end and the account has none or one too late.
   Result<Account> set_roles(const Principal& by, const Client& client, const Uuid& id,
                             const std::vector<std::string>& roles);
   Result<Account> disable(const Principal& by, const Client& client, const Uuid& id);
   Result<Account> enable(const Principal& by, const Client& client, const Uuid& id);
   Result<Account> unlock(const Principal& by, const Client& client, const Uuid& id);
+  // From `end` on nobody is let in and no session is open; with nothing, the account has no end. Whoever it
+  // let in goes on until then. invalid, with path, where it is past, or later than a role of the account lets
+  // it be.
+  Result<Account> set_end(const Principal& by, const Client& client, const Uuid& id,
+                          std::optional<UnixMs> end);
   // The password stays good until the link is used; a link that was made before is not good any more.
+  // conflict where the account ended.
   Result<Invitation> reset_password(const Principal& by, const Client& client, const Uuid& id);
   Result<Account> require_password_change(const Principal& by, const Client& client, const Uuid& id);
   Result<Account> remove_second_factor(const Principal& by, const Client& client, const Uuid& id);
 
-  // To be called about once a minute, on a thread that may wait: drops links that expired.
+  // To be called about once a minute, on a thread that may wait: drops links that expired, and puts on record
+  // which accounts ended.
   Status sweep();
 
  private:

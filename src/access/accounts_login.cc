@@ -90,6 +90,7 @@ Result<std::optional<std::string>> Accounts::Impl::try_password(const Attempt& a
   if (attempt.locked) return "locked";
   if (!matches) return "wrong_password";
   if (attempt.row->state != "active") return "disabled";
+  if (has_ended(*attempt.row)) return "ended";
   return std::nullopt;
 }
 
@@ -140,7 +141,7 @@ Result<bool> Accounts::Impl::use_code(state::Transaction& transaction, store::Ac
   }
   if (!store::take_recovery_code(transaction, row.id, recovery_digest(row, code))) return false;
   VESTIGE_CHECKED(
-      record(transaction, {.id = row.id, .type = "ACCOUNT", .name = row.display_name}, client, row,
+      record(transaction, {.id = row.id, .type = "ACCOUNT", .name = row.display_name}, &client, row,
              {.action = "USED",
               .event_type = "recovery_code_used",
               .severity = "medium",
@@ -166,8 +167,8 @@ Result<Login> Accounts::log_in(const LoginRequest& request, const Client& client
       [&](state::Transaction& transaction, Sessions::Changes& changes) -> Result<Sessions::Opened> {
         auto row = store::find_account(transaction, seen.tenant, seen.id);
         // What was checked above has to hold still: somebody may have changed the password or disabled the
-        // account.
-        if (!row || row->state != "active" || row->sealed_password != seen.sealed_password ||
+        // account, or it ended.
+        if (!row || !impl.may_come_in(*row) || row->sealed_password != seen.sealed_password ||
             row->sealed_totp.empty() != seen.sealed_totp.empty())
           return fail(ErrorKind::unavailable, "the account was changed at the same moment; try again");
         const bool second_factor = !row->sealed_totp.empty();
@@ -187,7 +188,8 @@ Result<Login> Accounts::log_in(const LoginRequest& request, const Client& client
                                           .name = account.display_name,
                                           .roles = account.roles,
                                           .method = second_factor ? Method::mfa : Method::password,
-                                          .restricted = account.must_change_password},
+                                          .restricted = account.must_change_password,
+                                          .until = impl.deadline_of(*row)},
                                          client);
       });
   if (wrong_code) return impl.refuse(attempt, client, "wrong_code");
@@ -206,7 +208,7 @@ Status Accounts::redeem_invitation(std::string_view tenant, std::string_view tok
     const auto link = store::find_link(transaction, digest, purpose, impl.parts.clock.now());
     if (!link || link->tenant != tenant) return std::nullopt;
     auto row = store::find_account(transaction, link->tenant, link->account);
-    return row && row->state == "active" ? std::move(row) : std::nullopt;
+    return row && impl.may_come_in(*row) ? std::move(row) : std::nullopt;
   };
   VESTIGE_TRY(const auto seen, impl.parts.database.read(behind));
   if (!seen) {
@@ -238,7 +240,7 @@ Status Accounts::redeem_invitation(std::string_view tenant, std::string_view tok
     VESTIGE_CHECKED(impl.parts.sessions.end_all(transaction, changes, row->tenant, account.id, std::nullopt,
                                                 self, client));
     return impl.record(
-        transaction, Doer::of(self), client, *row,
+        transaction, Doer::of(self), &client, *row,
         {.action = "UPDATED", .event_type = "password_changed", .details = "By a link that is good once."});
   }));
   impl.throttle.unlock(account.tenant, account.login_name);

@@ -1,7 +1,8 @@
 // Property: through any sequence of logins right and wrong, from several places, with and without codes, of
-// waiting, of changes of password, state and roles, of locks and unlocks, revocations and restarts, whoever
-// is let in and every session that is open is what a naive model of the rules says, and each act is told by
-// as many events as it should be.
+// waiting, of clocks that are set forward and back, of changes of password, state, roles and end, of locks
+// and unlocks, revocations and restarts, whoever is let in and every session that is open is what a naive
+// model of the rules says, and each act is told by as many events as it should be; that an account ended, by
+// one.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -44,10 +45,17 @@ struct NaiveCount {
   }
 };
 
+// When something is over, on each of the two clocks.
+struct Over {
+  std::int64_t wall = 0, steady = 0;
+  bool by(std::int64_t now, std::int64_t ms) const { return now >= wall || ms >= steady; }
+};
 struct Person {
   Account account;
   std::string password;
   bool active = true;
+  std::optional<Over> end;
+  bool told = false;  // that it ended
   std::vector<std::string> roles = {"legal"};
   std::optional<Bytes> secret;
   std::int64_t step = 0;
@@ -59,6 +67,8 @@ struct OpenSession {
   std::string name;
   Uuid id;
   UnixMs created, seen;
+  std::int64_t created_ms = 0, seen_ms = 0;  // on the clock that never goes back
+  std::optional<Over> until;
 };
 
 struct Model {
@@ -102,30 +112,41 @@ class Life {
   void step() {
     world_.events();
     const auto choice = random_() % 100;
-    if (choice < 50) return log_in();
-    if (choice < 62) return world_.clock().advance(std::chrono::milliseconds(random_() % 20'000));
-    if (choice < 65) return world_.clock().advance(std::chrono::minutes(random_() % 40));
-    if (choice < 72) return change_password();
-    if (choice < 77) return set_second_factor();
-    if (choice < 81) return administer();
-    if (choice < 85) return unlock();
-    if (choice < 89) return revoke();
-    if (choice < 92) return restart();
+    if (choice < 48) return log_in();
+    if (choice < 59) return world_.clock().advance(std::chrono::milliseconds(random_() % 20'000));
+    if (choice < 61) return world_.clock().advance(std::chrono::minutes(random_() % 40));
+    if (choice < 66) return set_clock();
+    if (choice < 71) return change_password();
+    if (choice < 75) return set_second_factor();
+    if (choice < 79) return administer();
+    if (choice < 86) return set_end();
+    if (choice < 87) return put_ends_on_record();
+    if (choice < 89) return unlock();
+    if (choice < 91) return revoke();
+    if (choice < 93) return restart();
     return use_session();
   }
 
   void verify() {
-    const auto now = world_.clock().now();
     for (const auto& session : model_.sessions) {
-      const bool alive = now - session.created < 12 * 3'600'000 && now - session.seen < 30 * 60'000;
+      const bool alive = !is_over(session);
       ASSERT_EQ(world_.sessions->find(testing::tenant, session.id).has_value(), alive);
       if (!alive) ASSERT_FALSE(world_.sessions->authenticate(session.token));
+    }
+    for (const auto& [name, person] : model_.people) {
+      const auto account = world_.accounts->find(world_.administrator(), person.account.id);
+      ASSERT_TRUE(account);
+      const auto state = has_ended(person) ? Account::State::ended : Account::State::active;
+      ASSERT_EQ(account->state, person.active ? state : Account::State::disabled) << name;
     }
     for (const auto& token : model_.dead) ASSERT_FALSE(world_.sessions->authenticate(token));
   }
 
   void finish() { world_.expect_no_secret_said(); }
   std::size_t let_in = 0, locked_out = 0, codes = 0;
+  std::size_t too_late = 0;   // the right password, after the end
+  std::size_t kept_shut = 0;  // and only because one clock does not go back
+  std::size_t ends_told = 0;
 
  private:
   std::string fresh_password() {
@@ -139,6 +160,17 @@ class Life {
   }
   std::int64_t ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(world_.clock().monotonic()).count();
+  }
+  Over over_at(UnixMs end) { return {end.value, ms() + std::max<std::int64_t>(0, end - now())}; }
+  UnixMs now() { return world_.clock().now(); }
+  bool is_over(const OpenSession& session) {
+    const std::int64_t absolute = 12 * 3'600'000, idle = 30 * 60'000;
+    return now() - session.created >= absolute || ms() - session.created_ms >= absolute ||
+           now() - session.seen >= idle || ms() - session.seen_ms >= idle ||
+           (session.until && session.until->by(now().value, ms()));
+  }
+  bool has_ended(const Person& person) {
+    return person.end && (person.told || person.end->by(now().value, ms()));
   }
   void expect_events(std::size_t count, const char* what) {
     const auto events = world_.events();
@@ -180,8 +212,13 @@ class Life {
     for (const auto* locked : {"ada", "bob"})
       for (const auto& from : addresses)
         if (random_() % 3 == 0 && is_locked(locked, from)) std::tie(name, address) = std::pair(locked, from);
+    // And so does somebody whose account ended, always where the wall clock says that it has not.
+    for (const auto* over : {"ada", "bob"}) {
+      const auto& person = model_.people[over];
+      if (has_ended(person) && (now().value < person.end->wall || random_() % 3 == 0)) name = over;
+    }
     auto* const person = name == "nobody" ? nullptr : &model_.people[name];
-    const bool right = person != nullptr && random_() % 3 == 0;
+    const bool right = person != nullptr && random_() % 5 < 2;
     const auto code = person == nullptr ? std::string() : some_code(*person);
     const bool recovery = person != nullptr && is_recovery(*person, code);
     const auto login =
@@ -189,7 +226,12 @@ class Life {
 
     const bool locked = is_locked(name, address);
     locked_out += locked && right ? 1 : 0;
-    if (locked || !right || !person->active) {
+    const bool ended = person != nullptr && has_ended(*person);
+    if (ended && right && !locked && person->active) {
+      ++too_late;
+      if (now().value < person->end->wall) ++kept_shut;
+    }
+    if (locked || !right || !person->active || ended) {
       ASSERT_FALSE(login) << name;
       const bool told_so = model_.addresses.locked(address, ms());
       ASSERT_EQ(login.error().kind, told_so ? ErrorKind::unavailable : ErrorKind::denied);
@@ -228,15 +270,15 @@ class Life {
 
   void keep(const std::string& name, const Sessions::Opened& opened) {
     world_.keep_secret(opened.token);
-    model_.sessions.push_back(
-        {opened.token, name, opened.session.id, world_.clock().now(), world_.clock().now()});
+    const auto& end = model_.people[name].end;
+    if (end) ASSERT_LE(world_.sessions->expires(opened.session).value, end->wall);
+    model_.sessions.push_back({opened.token, name, opened.session.id, now(), now(), ms(), ms(), end});
   }
 
   OpenSession* some_session() {
     world_.sessions->sweep().value();
-    const auto now = world_.clock().now();
     std::erase_if(model_.sessions, [&](const OpenSession& session) {
-      const bool over = now - session.created >= 12 * 3'600'000 || now - session.seen >= 30 * 60'000;
+      const bool over = is_over(session);
       if (over) model_.dead.push_back(session.token);
       return over;
     });
@@ -249,8 +291,61 @@ class Life {
       const auto seen = world_.sessions->authenticate(session->token);
       ASSERT_TRUE(seen);
       ASSERT_EQ(seen->principal().roles, model_.people[session->name].roles);
-      session->seen = world_.clock().now();
+      session->seen = now();
+      session->seen_ms = ms();
     }
+  }
+
+  void set_clock() {
+    const auto by = static_cast<std::int64_t>(random_() % 3'600'000);
+    // Before an end that has just passed, if there is one.
+    for (const auto& [name, person] : model_.people)
+      if (has_ended(person) && !person.told && random_() % 2 == 0)
+        return world_.clock().set(UnixMs{person.end->wall} + -by);
+    world_.clock().set(now() + (random_() % 3 == 0 ? by / 6 : -by));
+  }
+
+  void set_end() {
+    auto chosen = std::next(model_.people.begin(), static_cast<std::ptrdiff_t>(random_() % 2));
+    // Rather somebody who ended, or nobody would be let in for long.
+    for (auto each = model_.people.begin(); each != model_.people.end(); ++each)
+      if (has_ended(each->second)) chosen = each;
+    auto& [name, person] = *chosen;
+    const auto by = world_.administrator();
+    some_session();  // so that what is over is not brought back below
+    if (random_() % 8 == 0) {
+      const auto refused = world_.note(world_.accounts->set_end(
+          by, World::here(), person.account.id, now() + -static_cast<std::int64_t>(random_() % 1'000)));
+      ASSERT_FALSE(refused);
+      ASSERT_EQ(refused.error().path, "/expiresAt");
+      return expect_events(0, "an end that is past");
+    }
+    std::optional<UnixMs> end;
+    if (random_() % 4 != 0) end = now() + static_cast<std::int64_t>(1 + random_() % 900'000);
+    const auto set = world_.accounts->set_end(by, World::here(), person.account.id, end);
+    ASSERT_TRUE(set) << set.error().message;
+    ASSERT_EQ(set->expires, end);
+    const bool untold = has_ended(person) && !person.told;
+    ends_told += untold ? 1 : 0;
+    expect_events((end || person.end ? 1u : 0u) + (untold ? 1u : 0u), "another end");
+    person.end = end ? std::optional(over_at(*end)) : std::nullopt;
+    person.told = false;
+    for (auto& session : model_.sessions)
+      if (session.name == name) session.until = person.end;
+  }
+
+  // What the server does once a minute.
+  void put_ends_on_record() {
+    some_session();
+    std::size_t events = 0;
+    for (auto& [name, person] : model_.people) {
+      if (!has_ended(person) || person.told) continue;
+      person.told = true;
+      ++ends_told;
+      events += 1 + model_.end_sessions(name);
+    }
+    ASSERT_TRUE(world_.accounts->sweep());
+    expect_events(events, "accounts that ended");
   }
 
   // The proof's verdict, with what a refusal does to the counts.
@@ -398,12 +493,27 @@ class Life {
   }
 
   void restart() {
-    // So that what was seen is written: when it is, is another test's business.
-    world_.clock().advance(1min);
-    for (auto& session : model_.sessions)
-      if (world_.sessions->authenticate(session.token)) session.seen = world_.clock().now();
-    some_session();
+    // So that what was seen is written, also after a clock was set back: when it is, is another test's
+    // business.
+    for (const auto wait : {0min, 1min}) {
+      world_.clock().advance(wait);
+      for (auto& session : model_.sessions)
+        if (world_.sessions->authenticate(session.token)) {
+          session.seen = now();
+          session.seen_ms = ms();
+        }
+      some_session();
+    }
     world_.restart();
+    // What the clock that never goes back said of before is forgotten; the wall clock is asked anew.
+    for (auto& session : model_.sessions) {
+      session.created_ms = ms() - std::max<std::int64_t>(0, now() - session.created);
+      session.seen_ms = ms() - std::max<std::int64_t>(0, now() - session.seen);
+      if (session.until) session.until = over_at(UnixMs{session.until->wall});
+    }
+    for (auto& [name, person] : model_.people)
+      if (person.end) person.end = over_at(UnixMs{person.end->wall});
+    put_ends_on_record();
     model_.pairs.entries.clear();
     model_.addresses.entries.clear();
     minute_open_ = false;
@@ -419,11 +529,11 @@ class Life {
 };
 
 TEST(AccountsModel, WhoIsLetInIsWhatTheRulesSay) {
-  std::size_t let_in = 0, locked_out = 0, codes = 0;
+  std::size_t let_in = 0, locked_out = 0, codes = 0, too_late = 0, kept_shut = 0, ended = 0;
   std::printf("seed %llu (VESTIGE_TEST_SEED)\n", static_cast<unsigned long long>(vestige::testing::seed()));
   for (std::size_t round = 0; round < vestige::testing::scaled(4); ++round) {
     Life run(vestige::testing::seed() * 1'000 + round);
-    for (int step = 0; step < 220; ++step) {
+    for (int step = 0; step < 260; ++step) {
       run.step();
       run.verify();
       if (::testing::Test::HasFailure()) FAIL() << "round " << round << ", step " << step;
@@ -432,11 +542,17 @@ TEST(AccountsModel, WhoIsLetInIsWhatTheRulesSay) {
     let_in += run.let_in;
     locked_out += run.locked_out;
     codes += run.codes;
+    too_late += run.too_late;
+    kept_shut += run.kept_shut;
+    ended += run.ends_told;
   }
   // The rare states were reached.
   EXPECT_GT(let_in, 50u);
   EXPECT_GT(locked_out, 0u);
   EXPECT_GT(codes, 0u);
+  EXPECT_GT(too_late, 0u);
+  EXPECT_GT(kept_shut, 0u);
+  EXPECT_GT(ended, 0u);
 }
 
 }  // namespace

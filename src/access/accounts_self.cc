@@ -74,7 +74,7 @@ auto Accounts::Impl::own_change(const Principal& self, const Client& client, con
   auto outcome =
       parts.sessions.write([&](state::Transaction& transaction, Sessions::Changes& changes) -> Outcome {
         auto row = store::find_account(transaction, self.tenant, attempt.row->id);
-        if (!row || row->state != "active" || row->sealed_password != attempt.row->sealed_password)
+        if (!row || !may_come_in(*row) || row->sealed_password != attempt.row->sealed_password)
           return changed_meanwhile();
         if (!row->sealed_totp.empty()) {
           VESTIGE_TRY(const auto code, use_code(transaction, *row, proof.code, client));
@@ -104,7 +104,7 @@ Result<Sessions::Opened> Accounts::change_password(const Principal& self, const 
         row.must_change_password = false;
         store::update_account(transaction, row);
         store::drop_links(transaction, std::string(invitation_purpose), row.tenant, row.id);
-        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), client, row,
+        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), &client, row,
                                     {.action = "UPDATED", .event_type = "password_changed"}));
         return impl.start_anew(transaction, changes, self, client, row);
       });
@@ -134,7 +134,7 @@ Result<SecondFactorSet> Accounts::confirm_second_factor(const Principal& self, c
   return impl.parts.sessions.write(
       [&](state::Transaction& transaction, Sessions::Changes& changes) -> Result<SecondFactorSet> {
         auto row = store::find_account(transaction, self.tenant, format_uuid(self.id));
-        if (!row || row->state != "active" || row->sealed_totp_offered.empty())
+        if (!row || !impl.may_come_in(*row) || row->sealed_totp_offered.empty())
           return fail(ErrorKind::conflict, "no second factor was offered; ask for one first");
         VESTIGE_TRY(const auto secret, impl.open("totp", *row, row->sealed_totp_offered));
         const auto step = match_totp(view(secret), code, impl.parts.clock.now(), 0);
@@ -145,7 +145,7 @@ Result<SecondFactorSet> Accounts::confirm_second_factor(const Principal& self, c
         row->sealed_totp = std::exchange(row->sealed_totp_offered, {});
         store::update_account(transaction, *row);
         SecondFactorSet set{.recovery_codes = impl.new_recovery_codes(transaction, *row), .session = {}};
-        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), client, *row,
+        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), &client, *row,
                                     {.action = "UPDATED", .event_type = "second_factor_set"}));
         VESTIGE_TRY(set.session, impl.start_anew(transaction, changes, self, client, *row));
         return set;
@@ -163,7 +163,7 @@ Result<std::vector<std::string>> Accounts::renew_recovery_codes(const Principal&
           return fail(ErrorKind::conflict,
                       "there is no second factor that recovery codes could stand in for");
         store::update_account(transaction, row);  // the step of the code that was used
-        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), client, row,
+        VESTIGE_CHECKED(impl.record(transaction, Doer::of(self), &client, row,
                                     {.action = "UPDATED", .event_type = "recovery_codes_renewed"}));
         return impl.new_recovery_codes(transaction, row);
       });

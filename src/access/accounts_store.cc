@@ -16,19 +16,20 @@ constexpr const char* columns =
     "SELECT id, tenant, login_name, display_name, sealed_email, email_index, sealed_phone, phone_index, "
     "roles, "
     "state, created, sealed_password, must_change_password, sealed_totp, sealed_totp_offered, totp_step, "
-    "locked_until FROM access_accounts ";
+    "locked_until, expires, ended FROM access_accounts ";
 
 // Runs a statement that begins with `columns` and binds what `bind` adds to it.
 template <typename Bind>
 std::vector<AccountRow> select(state::Transaction& transaction, const char* rest, Bind&& bind) {
   AccountRow row;
   int must_change = 0;
-  long long created = 0, step = 0, locked = 0;
+  long long created = 0, step = 0, locked = 0, expires = 0, ended = 0;
   auto preparing =
       (transaction.sql().prepare << columns << rest, into(row.id), into(row.tenant), into(row.login_name),
        into(row.display_name), into(row.sealed_email), into(row.email_index), into(row.sealed_phone),
        into(row.phone_index), into(row.roles), into(row.state), into(created), into(row.sealed_password),
-       into(must_change), into(row.sealed_totp), into(row.sealed_totp_offered), into(step), into(locked));
+       into(must_change), into(row.sealed_totp), into(row.sealed_totp_offered), into(step), into(locked),
+       into(expires), into(ended));
   bind(preparing);
   soci::statement statement(preparing);
   statement.execute();
@@ -38,6 +39,8 @@ std::vector<AccountRow> select(state::Transaction& transaction, const char* rest
     row.must_change_password = must_change != 0;
     row.totp_step = step;
     row.locked_until = UnixMs{locked};
+    row.expires = UnixMs{expires};
+    row.ended = UnixMs{ended};
     rows.push_back(row);
   }
   return rows;
@@ -81,13 +84,15 @@ std::size_t count_accounts(state::Transaction& transaction) {
   return static_cast<std::size_t>(count);
 }
 
-bool has_active_with_role(state::Transaction& transaction, const std::string& tenant,
-                          const std::string& role) {
+bool has_active_with_role(state::Transaction& transaction, const std::string& tenant, const std::string& role,
+                          UnixMs at) {
   std::string roles;
+  const long long time = at.value;
   soci::statement statement =
-      (transaction.sql().prepare << "SELECT roles FROM access_accounts WHERE tenant = :tenant "
-                                    "AND state = 'active' AND roles <> ''",
-       use(tenant), into(roles));
+      (transaction.sql().prepare
+           << "SELECT roles FROM access_accounts WHERE tenant = :tenant AND state = 'active' AND roles <> '' "
+              "AND (expires = 0 OR (ended = 0 AND expires > :at))",
+       use(tenant), use(time), into(roles));
   statement.execute();
   while (statement.fetch()) {
     const auto names = split(roles, ',');
@@ -97,37 +102,62 @@ bool has_active_with_role(state::Transaction& transaction, const std::string& te
 }
 
 void insert_account(state::Transaction& transaction, const AccountRow& row) {
-  const long long created = row.created.value, step = row.totp_step, locked = row.locked_until.value;
+  const long long created = row.created.value, step = row.totp_step, locked = row.locked_until.value,
+                  expires = row.expires.value, ended = row.ended.value;
   const int must_change = row.must_change_password ? 1 : 0;
   transaction.sql()
       << "INSERT INTO access_accounts (id, tenant, login_name, display_name, sealed_email, email_index, "
          "sealed_phone, phone_index, roles, state, created, sealed_password, must_change_password, "
-         "sealed_totp, sealed_totp_offered, totp_step, locked_until) VALUES (:id, :tenant, :login_name, "
+         "sealed_totp, sealed_totp_offered, totp_step, locked_until, expires, ended) VALUES (:id, :tenant, "
+         ":login_name, "
          ":display_name, :email, :email_index, :phone, :phone_index, :roles, :state, :created, "
-         ":password, :must_change, :totp, :totp_offered, :totp_step, :locked_until)",
+         ":password, :must_change, :totp, :totp_offered, :totp_step, :locked_until, :expires, :ended)",
       use(row.id), use(row.tenant), use(row.login_name), use(row.display_name), use(row.sealed_email),
       use(row.email_index), use(row.sealed_phone), use(row.phone_index), use(row.roles), use(row.state),
       use(created), use(row.sealed_password), use(must_change), use(row.sealed_totp),
-      use(row.sealed_totp_offered), use(step), use(locked);
+      use(row.sealed_totp_offered), use(step), use(locked), use(expires), use(ended);
 }
 
 void update_account(state::Transaction& transaction, const AccountRow& row) {
-  const long long step = row.totp_step, locked = row.locked_until.value;
+  const long long step = row.totp_step, locked = row.locked_until.value, expires = row.expires.value,
+                  ended = row.ended.value;
   const int must_change = row.must_change_password ? 1 : 0;
   transaction.sql()
       << "UPDATE access_accounts SET display_name = :display_name, sealed_email = :email, email_index = "
          ":email_index, sealed_phone = :phone, phone_index = :phone_index, roles = :roles, state = "
          ":state, sealed_password = :password, must_change_password = :must_change, sealed_totp = "
          ":totp, sealed_totp_offered = :totp_offered, totp_step = :totp_step, locked_until = "
-         ":locked_until WHERE id = :id",
+         ":locked_until, expires = :expires, ended = :ended WHERE id = :id",
       use(row.display_name), use(row.sealed_email), use(row.email_index), use(row.sealed_phone),
       use(row.phone_index), use(row.roles), use(row.state), use(row.sealed_password), use(must_change),
-      use(row.sealed_totp), use(row.sealed_totp_offered), use(step), use(locked), use(row.id);
+      use(row.sealed_totp), use(row.sealed_totp_offered), use(step), use(locked), use(expires), use(ended),
+      use(row.id);
 }
 
 void set_locked_until(state::Transaction& transaction, const std::string& id, UnixMs until) {
   const long long value = until.value;
   transaction.sql() << "UPDATE access_accounts SET locked_until = :until WHERE id = :id", use(value), use(id);
+}
+
+std::vector<EndRow> ends_to_come(state::Transaction& transaction) {
+  std::vector<EndRow> rows;
+  EndRow row;
+  long long expires = 0;
+  soci::statement statement =
+      (transaction.sql().prepare
+           << "SELECT id, tenant, expires FROM access_accounts WHERE expires <> 0 AND ended = 0",
+       into(row.id), into(row.tenant), into(expires));
+  statement.execute();
+  while (statement.fetch()) {
+    row.expires = UnixMs{expires};
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+void set_ended(state::Transaction& transaction, const std::string& id, UnixMs ended) {
+  const long long value = ended.value;
+  transaction.sql() << "UPDATE access_accounts SET ended = :ended WHERE id = :id", use(value), use(id);
 }
 
 void replace_recovery_codes(state::Transaction& transaction, const std::string& account,

@@ -494,7 +494,7 @@ TEST(Accounts, AHashOfAnotherCostIsReplacedAtTheNextLogin) {
   world.make_account("ada");
   PasswordHasher dearer(world.entropy, {.memory_kib = 24, .passes = 2});
   Accounts accounts({*world.database, *world.outbox, *world.fields, *world.sessions, dearer, *world.failures,
-                     world.clock(), world.entropy, [](auto, auto) { return true; }});
+                     world.clock(), world.entropy, [](auto, auto) { return RoleTerms{}; }});
   const auto stored_hash = [&] {
     const auto hash = world.database->read([&](state::Transaction& transaction) -> Result<std::string> {
       const auto row = store::find_by_login_name(transaction, std::string(testing::tenant), "ada");
@@ -533,7 +533,7 @@ TEST(Accounts, WhatWasCheckedHasToHoldStillUntilTheSessionIsOpen) {
   Interfering entropy(world.entropy);
   PasswordHasher dearer(entropy, {.memory_kib = 24, .passes = 1});
   Accounts accounts({*world.database, *world.outbox, *world.fields, *world.sessions, dearer, *world.failures,
-                     world.clock(), world.entropy, [](auto, auto) { return true; }});
+                     world.clock(), world.entropy, [](auto, auto) { return RoleTerms{}; }});
   const LoginRequest request{std::string(testing::tenant), "ada", std::string(good_password)};
   const auto by = world.administrator();
   entropy.once = [&] { EXPECT_TRUE(world.accounts->disable(by, World::here(), ada.id)); };

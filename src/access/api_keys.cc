@@ -65,6 +65,8 @@ bool is_text(std::string_view text) { return text.size() <= limits::key_name_byt
 
 }  // namespace
 
+std::string_view role_of(const Scopes& scopes) { return scopes == Scopes::all() ? service_role : key_role; }
+
 Principal ApiKey::principal() const {
   return {.kind = PrincipalKind::service,
           .id = id,
@@ -165,13 +167,16 @@ Result<ApiKeys::Created> ApiKeys::make(const Wanted& wanted) {
   if (!is_text(wanted.service))
     return invalid_at("/service",
                       fmt::format("a service's name has at most {} bytes", limits::key_name_bytes_max));
-  if (wanted.role && !options_.is_role(wanted.tenant, *wanted.role))
-    return invalid_at("/role", "the policy has no role of this name");
+  const auto role = wanted.role.value_or(std::string(role_of(wanted.scopes)));
+  const auto terms = options_.terms_of(wanted.tenant, role);
+  if (wanted.role && !terms) return invalid_at("/role", "the policy has no role of this name");
   if (wanted.scopes.empty() && !wanted.role)
     return invalid_at("/scopes", "a key needs at least one of the scopes ingest, read, admin");
   if (!wanted.scopes.empty() && wanted.role)
     return invalid_at("/role", "a key has either scopes or a role, which says more exactly what it may");
   if (wanted.expires && *wanted.expires <= now) return invalid_at("/expiresAt", "this time is past");
+  VESTIGE_CHECKED(
+      check_end(role, terms.value_or(RoleTerms{}), wanted.expires, now, "/expiresAt", "give expiresAt"));
   if (wanted.ranges.size() > limits::key_ranges_max)
     return invalid_at("/ranges",
                       fmt::format("a key has at most {} ranges of addresses", limits::key_ranges_max),

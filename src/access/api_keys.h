@@ -5,7 +5,6 @@
 // success; "last used" is written by sweep(), about once a minute.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "access/client.h"
 #include "access/limits.h"
 #include "access/principal.h"
+#include "access/role_terms.h"
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/uuid.h"
@@ -45,14 +45,16 @@ struct ApiKey {
   Principal principal() const;
 };
 
+// In which role a key acts that has scopes and none of its own.
+std::string_view role_of(const Scopes& scopes);
+
 inline constexpr std::string_view keys_file_name = "api-keys";  // of before there was a database
 inline constexpr std::string_view imported_keys_file_name = "api-keys.imported";
 
 class ApiKeys {
  public:
   struct Options {
-    // Whether the policy of this tenant has a role of this name.
-    std::function<bool(std::string_view tenant, std::string_view role)> is_role;
+    TermsOfRole terms_of;
     // Where refused keys that nobody has are put on record.
     std::string home_tenant = std::string(home_tenant_id);
   };

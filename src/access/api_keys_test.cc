@@ -193,6 +193,10 @@ TEST(ApiKeys, WishesThatAreRefused) {
   refused({.name = "x", .tenant = "t", .scopes = all, .role = "legal"}, "/role");
   refused({.name = "x", .tenant = "t", .scopes = all, .service = std::string(300, 's')}, "/service");
   refused({.name = "x", .tenant = "t", .scopes = all, .expires = world.clock().now()}, "/expiresAt");
+  const auto latest = world.clock().now() + 90LL * 24 * 3'600'000;
+  refused({.name = "x", .tenant = "t", .role = "auditor"}, "/expiresAt");
+  refused({.name = "x", .tenant = "t", .role = "auditor", .expires = latest + 1}, "/expiresAt");
+  EXPECT_TRUE(world.keys->make({.name = "x", .tenant = "t", .role = "auditor", .expires = latest}));
   refused({.name = "x", .tenant = "t", .scopes = all, .ranges = {"10.0.0.0/8", "10.0.0.1/8"}}, "/ranges/1");
   refused({.name = "x", .tenant = "t", .scopes = all, .ranges = std::vector<std::string>(65, "10.0.0.0/8")},
           "/ranges");
@@ -236,7 +240,7 @@ TEST(ApiKeys, TheFileOfBeforeIsTakenOverOnce) {
   ASSERT_TRUE(world.keys->revoke(old[0].first, world.administrator()));
   const auto reopen = [&] {
     return ApiKeys::open(*world.database, *world.outbox, world.clock(), world.entropy, *world.files,
-                         {.is_role = {}});
+                         {.terms_of = {}});
   };
   world.disk.put("data/api-keys", view(keys_file(old)));
   ASSERT_FALSE(reopen());
@@ -255,7 +259,7 @@ TEST(ApiKeys, EveryChangedByteOfTheOldFileIsFoundAndNothingIsTakenOver) {
   const auto reopen = [&](std::string_view content) {
     world.disk.put("data/api-keys", view(content));
     return ApiKeys::open(*world.database, *world.outbox, world.clock(), world.entropy, *world.files,
-                         {.is_role = {}});
+                         {.terms_of = {}});
   };
   for (std::size_t at = 0; at < whole.size(); ++at) {
     auto changed = whole;

@@ -471,7 +471,7 @@ Status Approvals::check_use(state::Transaction& transaction, const store::Approv
     return refuse("the policy lets others decide about this now; ask for another approval");
   // An account that a provider vouches for has no row; its sessions end with the provider's.
   const auto account = store::find_account(transaction, row.tenant, row.decider_id);
-  const bool gone = row.decider_kind == "account" ? account && account->state != "active"
+  const bool gone = row.decider_kind == "account" ? account && !account->is_active(clock_.now())
                                                   : !store::has_key(transaction, row.decider_id);
   if (gone) return refuse("whoever gave this approval may not decide any more; ask for another one");
   return {};

@@ -257,8 +257,16 @@ TEST_F(Approving, WhoIsGoneByThenHasNotApproved) {
   ASSERT_TRUE(world.accounts->enable(world.administrator(), World::here(), boss.id));
   EXPECT_TRUE(use(asker, asked.id));
 
+  const auto third = ask(asker);
+  ASSERT_TRUE(decide(decider, third.id));
+  ASSERT_TRUE(
+      world.accounts->set_end(world.administrator(), World::here(), boss.id, world.clock().now() + 1'000));
+  world.clock().advance(1s);
+  expect_refused(use(asker, third.id), ErrorKind::denied, "may not decide any more");
+
   auto made = world.keys->make({.name = "k", .tenant = std::string(testing::tenant), .role = "management"});
   ASSERT_TRUE(made && world.keys->add(*made, nullptr));
+  ASSERT_TRUE(world.approvals->withdraw(asker, World::here(), third.id));
   const auto second = ask(asker);
   ASSERT_TRUE(decide(made->about.principal(), second.id));
   ASSERT_TRUE(world.keys->revoke(made->about.id, asker));

@@ -5,8 +5,8 @@
 namespace vestige::access {
 namespace {
 
-bool has_administrator(state::Transaction& transaction, std::string_view tenant) {
-  return store::has_active_with_role(transaction, std::string(tenant), std::string(administrator_role));
+bool has_administrator(state::Transaction& transaction, std::string_view tenant, UnixMs now) {
+  return store::has_active_with_role(transaction, std::string(tenant), std::string(administrator_role), now);
 }
 
 }  // namespace
@@ -15,11 +15,11 @@ Result<std::optional<std::string>> FirstAdministrator::offer(std::string_view te
   auto& impl = *accounts_.impl_;
   return impl.parts.database.write(
       [&](state::Transaction& transaction) -> Result<std::optional<std::string>> {
-        if (has_administrator(transaction, tenant)) {
+        if (has_administrator(transaction, tenant, impl.parts.clock.now())) {
           store::drop_links(transaction, std::string(administrator_purpose), std::string(tenant), "");
           return std::nullopt;
         }
-        return impl.new_link(transaction, administrator_purpose, tenant, "");
+        return impl.new_link(transaction, administrator_purpose, tenant, "", impl.link_end(UnixMs{}));
       });
 }
 
@@ -29,9 +29,9 @@ Result<Account> FirstAdministrator::redeem(std::string_view tenant, std::string_
   auto& impl = *accounts_.impl_;
   const std::string purpose(administrator_purpose);
   const auto is_good = [&](state::Transaction& transaction) -> Result<bool> {
-    const auto link =
-        store::find_link(transaction, to_hex(token_digest(token)), purpose, impl.parts.clock.now());
-    return link && link->tenant == tenant && !has_administrator(transaction, tenant);
+    const auto now = impl.parts.clock.now();
+    const auto link = store::find_link(transaction, to_hex(token_digest(token)), purpose, now);
+    return link && link->tenant == tenant && !has_administrator(transaction, tenant, now);
   };
   VESTIGE_TRY(const auto good, impl.parts.database.read(is_good));
   if (!good) {
@@ -54,7 +54,7 @@ Result<Account> FirstAdministrator::redeem(std::string_view tenant, std::string_
     VESTIGE_CHECKED(impl.insert(transaction, row));
     store::drop_links(transaction, purpose, row.tenant, "");
     VESTIGE_CHECKED(impl.record(transaction, {.id = row.id, .type = "ACCOUNT", .name = row.display_name},
-                                client, row,
+                                &client, row,
                                 {.action = "CREATED",
                                  .event_type = "first_administrator_created",
                                  .severity = "high",

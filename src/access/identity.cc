@@ -17,7 +17,7 @@ Result<std::unique_ptr<Identity>> Identity::open(IdentityParts parts) {
 
 Status Identity::open_parts(IdentityParts parts) {
   VESTIGE_TRY(keys_, ApiKeys::open(parts.database, parts.outbox, parts.clock, parts.entropy, parts.data,
-                                   {.is_role = parts.is_role}));
+                                   {.terms_of = parts.terms_of}));
   VESTIGE_TRY(sessions_, Sessions::open(parts.database, parts.outbox, parts.fields, parts.clock,
                                         parts.entropy, parts.csrf_key));
   accounts_ = std::make_unique<Accounts>(AccountParts{.database = parts.database,
@@ -28,7 +28,7 @@ Status Identity::open_parts(IdentityParts parts) {
                                                       .failures = failures_,
                                                       .clock = parts.clock,
                                                       .entropy = parts.entropy,
-                                                      .is_role = parts.is_role});
+                                                      .terms_of = parts.terms_of});
   first_administrator_ = std::make_unique<FirstAdministrator>(*accounts_);
   customer_links_ =
       std::make_unique<CustomerLinks>(parts.database, parts.outbox, parts.fields, *sessions_, failures_,

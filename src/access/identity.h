@@ -27,8 +27,7 @@ struct IdentityParts {
   platform::Clock& clock;
   platform::Entropy& entropy;
   platform::FileSystem& data;  // where a file of API keys of before may be
-  // Whether the policy of this tenant has a role of this name.
-  std::function<bool(std::string_view tenant, std::string_view role)> is_role;
+  TermsOfRole terms_of;
   Key csrf_key{};           // the vault's purpose key "csrf"
   Key customer_link_key{};  // the vault's purpose key "customer-link"
   std::vector<oidc::Configuration> providers{};

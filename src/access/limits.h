@@ -15,8 +15,9 @@ inline constexpr std::size_t tenant_id_bytes_max = 63;
 inline constexpr std::size_t tenant_name_bytes_max = 256;
 
 // Accounts of people.
-inline constexpr std::size_t accounts_max = 100'000;  // of all tenants
-inline constexpr std::size_t list_max = 1'000;        // accounts or sessions in one answer
+inline constexpr std::size_t accounts_max = 100'000;        // of all tenants
+inline constexpr std::size_t list_max = 1'000;              // accounts or sessions in one answer
+inline constexpr std::size_t accounts_ended_at_once = 256;  // in one transaction of the sweep
 inline constexpr std::size_t login_name_bytes_max = 128;
 inline constexpr std::size_t display_name_bytes_max = 256;
 inline constexpr std::size_t email_bytes_max = 254;  // RFC 5321
@@ -84,6 +85,7 @@ inline constexpr std::size_t approval_rules_max = 64;
 inline constexpr std::size_t policy_text_bytes_max = 512;
 inline constexpr std::size_t policy_modifications_max = 64;
 inline constexpr std::uint32_t approval_minutes_max = 60 * 24 * 90;
+inline constexpr std::uint32_t ends_within_days_max = 3'650;
 
 // Approvals.
 inline constexpr std::size_t approval_request_bytes_max = 64 << 10;  // kept until it is decided and used

@@ -71,8 +71,10 @@ std::string matrix_json(const Policy& policy) {
   out += "],\"roles\":[";
   first = true;
   for (const auto& role : policy.roles()) {
-    out += fmt::format(R"({}{{"about":{},"name":{},"title":{}}})", first ? "" : ",", quoted(role.about),
-                       quoted(role.name), quoted(role.title));
+    const auto days = role.terms.ends_within_days;
+    out += fmt::format(R"({}{{"about":{},{}"name":{},"title":{}}})", first ? "" : ",", quoted(role.about),
+                       days ? fmt::format(R"("endsWithinDays":{},)", *days) : "", quoted(role.name),
+                       quoted(role.title));
     first = false;
   }
   return out + "]}";
@@ -82,6 +84,8 @@ std::string matrix_table(const Policy& policy) {
   std::string out;
   for (const auto& role : policy.roles()) {
     out += fmt::format("{} ({})\n  {}\n", role.title, role.name, role.about);
+    if (const auto days = role.terms.ends_within_days)
+      out += fmt::format("  Accounts and keys that have it end within {} days.\n", *days);
     for (const auto& operation : operations()) {
       if (!role.grants.contains(operation.name)) continue;
       out +=

@@ -146,6 +146,14 @@ constexpr std::string_view makers_of_keys = R"sql(
 ALTER TABLE access_api_keys ADD COLUMN maker VARCHAR(36) NOT NULL DEFAULT '';
 )sql";
 
+// 0: without an end; not ended; with nothing but its own limits. What there was before has no end.
+constexpr std::string_view ends_of_accounts = R"sql(
+ALTER TABLE access_accounts ADD COLUMN expires BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE access_accounts ADD COLUMN ended BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX access_accounts_by_end ON access_accounts (expires) WHERE expires <> 0 AND ended = 0;
+ALTER TABLE access_sessions ADD COLUMN until BIGINT NOT NULL DEFAULT 0;
+)sql";
+
 constexpr state::Migration all[] = {
     {.module = "access", .number = 1, .sql = accounts},
     {.module = "access", .number = 2, .sql = sessions},
@@ -154,6 +162,7 @@ constexpr state::Migration all[] = {
     {.module = "access", .number = 5, .sql = tenants},
     {.module = "access", .number = 6, .sql = approvals},
     {.module = "access", .number = 7, .sql = makers_of_keys},
+    {.module = "access", .number = 8, .sql = ends_of_accounts},
 };
 
 }  // namespace

@@ -48,6 +48,12 @@ bool Policies::has_role(std::string_view tenant, std::string_view role) const {
   return of(tenant).policy->find_role(role) != nullptr;
 }
 
+std::optional<RoleTerms> Policies::terms_of(std::string_view tenant, std::string_view role) const {
+  const auto policy = of(tenant).policy;
+  const auto* found = policy->find_role(role);
+  return found == nullptr ? std::nullopt : std::optional(found->terms);
+}
+
 Result<Policies::InForce> Policies::change(const Principal& by, const Client& client, std::string_view text,
                                            std::uint64_t expected) {
   VESTIGE_TRY(auto policy, Policy::parse(text));

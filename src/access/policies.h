@@ -35,6 +35,8 @@ class Policies {
   InForce of(std::string_view tenant) const;
   // Whether the tenant's policy has a role of this name.
   bool has_role(std::string_view tenant, std::string_view role) const;
+  std::optional<RoleTerms> terms_of(std::string_view tenant,
+                                    std::string_view role) const;  // nothing: no role
 
   // For the caller's tenant. `expected` is the version that the change was made from: conflict where it was
   // changed since. invalid where the text is no policy (Policy::parse).

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "access/accounts.h"
 #include "access/customer_links.h"
 #include "access/limits.h"
 #include "base/check.h"
@@ -177,13 +178,17 @@ class Policy::Reading {
     for (std::size_t i = 0; i < roles.size(); ++i) {
       const auto path = below("/roles", roles.key_at(i));
       if (!is_name(roles.key_at(i))) return refuse(path, "must have a name of a to z, 0 to 9 and _");
-      VESTIGE_CHECKED(only_members(roles.at(i), {"title", "about", "grants", "given_by"}, path));
+      VESTIGE_CHECKED(
+          only_members(roles.at(i), {"title", "about", "grants", "given_by", "ends_within_days"}, path));
       Role role;
       role.name = roles.key_at(i);
       VESTIGE_TRY(role.title, read_text(roles.at(i), "title", path));
       VESTIGE_TRY(role.about, read_text(roles.at(i), "about", path));
       if (roles.at(i).find("given_by").exists()) {
         VESTIGE_TRY(role.given_by, read_names(roles.at(i), "given_by", path));
+      }
+      if (roles.at(i).find("ends_within_days").exists()) {
+        VESTIGE_TRY(role.terms, read_terms(roles.at(i), role.name, path));
       }
       const auto grants = roles.at(i).find("grants");
       if (!grants.is_array()) return refuse(below(path, "grants"), "must be a list of grants");
@@ -192,6 +197,16 @@ class Policy::Reading {
       policy_.roles_.push_back(std::move(role));
     }
     return {};
+  }
+
+  static Result<RoleTerms> read_terms(const json::Value& role, std::string_view name,
+                                      const std::string& path) {
+    // The first administrator and the server's own key are made without an end, and nobody gives a
+    // customer's.
+    if (name == administrator_role || name == service_role || name == customer_role)
+      return refuse(below(path, "ends_within_days"), fmt::format("the role {} takes no end", name));
+    VESTIGE_TRY(const auto days, read_count(role, "ends_within_days", path, limits::ends_within_days_max));
+    return RoleTerms{.ends_within_days = static_cast<std::uint32_t>(days)};
   }
 
   Status read_grant(const json::Value& value, const std::string& path, Role& role) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "access/operations.h"
+#include "access/role_terms.h"
 #include "base/result.h"
 
 namespace vestige::access {
@@ -38,6 +39,7 @@ struct Role {
   std::string about;
   std::map<std::string, Grant, std::less<>> grants;  // by operation
   std::vector<std::string> given_by;                 // roles; empty: whoever may make accounts or keys
+  RoleTerms terms;                                   // of whoever is given it
 };
 
 // Events that nobody records alone.

@@ -106,17 +106,14 @@ bool Sessions::Memory::is_over(const StoredSession& stored) const {
   const auto at = clock.monotonic();
   return now - stored.session.created >= options.absolute.count() ||
          now - stored.session.seen >= options.idle.count() || at - stored.created_at >= options.absolute ||
-         at - stored.seen_at >= options.idle;
+         at - stored.seen_at >= options.idle || (stored.session.until && stored.session.until->passed(clock));
 }
 
-UnixMs Sessions::expires(const Session& session) const {
-  const auto& options = memory_->options;
-  return std::min(session.created + options.absolute.count(), session.seen + options.idle.count());
-}
+UnixMs Sessions::expires(const Session& session) const { return memory_->end_of(session); }
 
 UnixMs Sessions::Memory::end_of(const Session& session) const {
   const auto end = std::min(session.created + options.absolute.count(), session.seen + options.idle.count());
-  return std::min(end, clock.now());
+  return session.until ? std::min(end, session.until->at) : end;
 }
 
 Status Sessions::Memory::record(state::Transaction& transaction, std::string_view action,
@@ -142,7 +139,9 @@ Status Sessions::Memory::record(state::Transaction& transaction, std::string_vie
 Status Sessions::Memory::end(state::Transaction& transaction, Changes& changes, const Session& session,
                              const Doer& by, const Client* client, std::string_view how) {
   std::vector<Detail> detail;
-  if (how == "expire") detail.push_back({.name = "logout_timestamp", .value = format_time(end_of(session))});
+  if (how == "expire")
+    detail.push_back(
+        {.name = "logout_timestamp", .value = format_time(std::min(end_of(session), clock.now()))});
   detail.push_back(
       {.name = "activity",
        .value = fmt::format(R"({{"action":"{}","outcome":"success","resource":"session"}})", how),
@@ -182,6 +181,7 @@ Result<StoredSession> Sessions::Memory::read(const store::SessionRow& row) const
   };
   stored.created_at = since(row.created);
   stored.seen_at = since(row.seen);
+  if (row.until.value != 0) stored.session.until = Deadline::of(row.until, clock);
   return stored;
 }
 
@@ -214,6 +214,8 @@ void Sessions::apply(Changes& changes) {
   Lock lock(memory_->mutex);
   for (const auto& id : changes.ended) memory_->index.erase(id);
   for (const auto& renewed : changes.renewed) memory_->index.renew(renewed);
+  for (const auto& [id, until] : changes.capped)
+    if (auto* stored = memory_->index.find(id); stored != nullptr) stored->session.until = until;
   for (auto& stored : changes.opened) memory_->index.insert(std::move(stored));
 }
 
@@ -262,7 +264,8 @@ Result<Sessions::Opened> Sessions::start(state::Transaction& transaction, Change
                   .restricted = wanted.restricted,
                   .created = now,
                   .seen = now,
-                  .client = client};
+                  .client = client,
+                  .until = wanted.until};
   std::optional<Session> displaced;
   {
     Lock lock(memory.mutex);
@@ -293,6 +296,7 @@ Result<Sessions::Opened> Sessions::start(state::Transaction& transaction, Change
        .restricted = session.restricted,
        .created = now,
        .seen = now,
+       .until = session.until ? session.until->at : UnixMs{},
        .sealed_person = memory.fields.seal(sealed_as, id, person_bytes(session))});
   VESTIGE_CHECKED(memory.record(transaction, "LOGGED_IN", session, Doer::of(session.principal()), &client,
                                 {{.name = "login_method", .value = std::string(name_of(session.method))}}));
@@ -381,6 +385,22 @@ Status Sessions::revoke(const Principal& by, const Client& client, const Uuid& i
     if (!session) return no_such_session(id);
     return memory_->end(transaction, changes, *session, Doer::of(by), &client, "revoke");
   });
+}
+
+void Sessions::cap(state::Transaction& transaction, Changes& changes, std::string_view tenant,
+                   const Uuid& account, const std::optional<Deadline>& until) {
+  // What is over stays so, also where the account goes on.
+  for (const auto& session : memory_->list(owner_key(tenant, account), false)) {
+    store::set_until(transaction, format_uuid(session.id), until ? until->at : UnixMs{});
+    changes.capped.push_back({session.id, until});
+  }
+}
+
+Status Sessions::end_with_account(state::Transaction& transaction, Changes& changes, std::string_view tenant,
+                                  const Uuid& account) {
+  for (const auto& session : memory_->list(owner_key(tenant, account), true))
+    VESTIGE_CHECKED(memory_->end(transaction, changes, session, Doer::system(), nullptr, "expire"));
+  return {};
 }
 
 Result<std::size_t> Sessions::end_all(state::Transaction& transaction, Changes& changes,

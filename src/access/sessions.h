@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "access/client.h"
+#include "access/deadline.h"
 #include "access/limits.h"
 #include "access/principal.h"
 #include "base/bytes.h"
@@ -38,7 +39,8 @@ struct Session {
   bool restricted = false;  // the password has to be changed first: roles count for nothing until then
   UnixMs created{};
   UnixMs seen{};
-  Client client{};  // as it logged in
+  Client client{};                  // as it logged in
+  std::optional<Deadline> until{};  // the end of its account, which it does not outlive
 
   Principal principal() const;
 };
@@ -72,6 +74,7 @@ class Sessions {
     std::vector<std::string> roles;
     Method method = Method::password;
     bool restricted = false;
+    std::optional<Deadline> until{};
   };
   // Signs somebody in whom another part of this module knows; on record as LOGGED_IN.
   Result<Opened> open_session(const NewSession& wanted, const Client& client);
@@ -125,6 +128,12 @@ class Sessions {
   // Another token for the same session, where what it may do changed; the old one opens nothing any more.
   Result<Opened> renew(state::Transaction& transaction, Changes& changes, const Uuid& id,
                        std::vector<std::string> roles, bool restricted);
+  // The end of an account was set or taken away, and that of its sessions with it.
+  void cap(state::Transaction& transaction, Changes& changes, std::string_view tenant, const Uuid& account,
+           const std::optional<Deadline>& until);
+  // Ends all sessions of an account that ended itself: by the server.
+  Status end_with_account(state::Transaction& transaction, Changes& changes, std::string_view tenant,
+                          const Uuid& account);
   // Ends all sessions of an account but one; each is on record. Gives how many.
   Result<std::size_t> end_all(state::Transaction& transaction, Changes& changes, std::string_view tenant,
                               const Uuid& account, const std::optional<Uuid>& except, const Principal& by,

@@ -11,18 +11,19 @@ std::vector<SessionRow> all_sessions(state::Transaction& transaction) {
   std::vector<SessionRow> rows;
   SessionRow row;
   int restricted = 0;
-  long long created = 0, seen = 0;
+  long long created = 0, seen = 0, until = 0;
   soci::statement statement =
       (transaction.sql().prepare
            << "SELECT id, digest, tenant, kind, owner, roles, method, restricted, created, "
-              "seen, sealed_person FROM access_sessions ORDER BY created, id",
+              "seen, until, sealed_person FROM access_sessions ORDER BY created, id",
        into(row.id), into(row.digest), into(row.tenant), into(row.kind), into(row.owner), into(row.roles),
-       into(row.method), into(restricted), into(created), into(seen), into(row.sealed_person));
+       into(row.method), into(restricted), into(created), into(seen), into(until), into(row.sealed_person));
   statement.execute();
   while (statement.fetch()) {
     row.restricted = restricted != 0;
     row.created = UnixMs{created};
     row.seen = UnixMs{seen};
+    row.until = UnixMs{until};
     rows.push_back(row);
   }
   return rows;
@@ -30,13 +31,14 @@ std::vector<SessionRow> all_sessions(state::Transaction& transaction) {
 
 void insert_session(state::Transaction& transaction, const SessionRow& row) {
   const int restricted = row.restricted ? 1 : 0;
-  const long long created = row.created.value, seen = row.seen.value;
+  const long long created = row.created.value, seen = row.seen.value, until = row.until.value;
   transaction.sql()
       << "INSERT INTO access_sessions (id, digest, tenant, kind, owner, roles, method, restricted, "
-         "created, seen, sealed_person) VALUES (:id, :digest, :tenant, :kind, :owner, :roles, :method, "
-         ":restricted, :created, :seen, :person)",
+         "created, seen, until, sealed_person) VALUES (:id, :digest, :tenant, :kind, :owner, :roles, "
+         ":method, "
+         ":restricted, :created, :seen, :until, :person)",
       use(row.id), use(row.digest), use(row.tenant), use(row.kind), use(row.owner), use(row.roles),
-      use(row.method), use(restricted), use(created), use(seen), use(row.sealed_person);
+      use(row.method), use(restricted), use(created), use(seen), use(until), use(row.sealed_person);
 }
 
 void renew_session(state::Transaction& transaction, const std::string& id, const std::string& digest,
@@ -50,6 +52,11 @@ void renew_session(state::Transaction& transaction, const std::string& id, const
 
 void delete_session(state::Transaction& transaction, const std::string& id) {
   transaction.sql() << "DELETE FROM access_sessions WHERE id = :id", use(id);
+}
+
+void set_until(state::Transaction& transaction, const std::string& id, UnixMs until) {
+  const long long value = until.value;
+  transaction.sql() << "UPDATE access_sessions SET until = :until WHERE id = :id", use(value), use(id);
 }
 
 void set_seen(state::Transaction& transaction, const std::string& id, UnixMs seen) {

@@ -65,9 +65,9 @@ Result<std::unique_ptr<StateService>> StateService::open(TrailService& trail, pl
                    .clock = clock,
                    .entropy = entropy,
                    .data = trail.data(),
-                   .is_role = [policies = service->policies_.get()](
-                                  std::string_view tenant,
-                                  std::string_view role) { return policies->has_role(tenant, role); },
+                   .terms_of = [policies = service->policies_.get()](
+                                   std::string_view tenant,
+                                   std::string_view role) { return policies->terms_of(tenant, role); },
                    .csrf_key = key("csrf"),
                    .customer_link_key = key("customer-link"),
                    .providers = std::move(providers)}));

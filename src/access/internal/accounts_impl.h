@@ -1,6 +1,6 @@
 // What the parts of Accounts share: reading and writing a row with its sealed columns, facts about an
-// account, and refusing. accounts.cc administers, accounts_login.cc lets in, accounts_self.cc is what people
-// do themselves.
+// account, and refusing. accounts.cc administers, accounts_end.cc ends, accounts_login.cc lets in,
+// accounts_self.cc is what people do themselves.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,7 @@
 #include "access/accounts.h"
 #include "access/failures.h"
 #include "access/internal/accounts_store.h"
+#include "access/internal/deadlines.h"
 #include "access/internal/errors.h"
 #include "access/internal/facts.h"
 #include "access/throttle.h"
@@ -23,10 +24,11 @@ inline constexpr std::string_view administrator_purpose = "administrator";
 
 struct Accounts::Impl {
   explicit Impl(AccountParts given)
-      : parts(std::move(given)), throttle(parts.clock, parts.entropy.bytes<32>()) {}
+      : parts(std::move(given)), throttle(parts.clock, parts.entropy.bytes<32>()), deadlines(parts.clock) {}
 
   AccountParts parts;
   Throttle throttle;
+  mutable Deadlines deadlines;  // of the accounts' ends
 
   // --- rows ---
   Result<Account> account_of(const store::AccountRow& row) const;
@@ -40,7 +42,21 @@ struct Accounts::Impl {
   Status check_roles(std::string_view tenant, const std::vector<std::string>& roles) const;
   // A token of which the link table keeps the digest; the ones of before for the same are dropped.
   std::string new_link(state::Transaction& transaction, std::string_view purpose, std::string_view tenant,
-                       const std::string& account) const;
+                       const std::string& account, UnixMs expires) const;
+  UnixMs link_end(UnixMs account_end) const;  // of a link that is made now; 0: the account has no end
+
+  // --- ends ---
+  // Nothing where it has none.
+  std::optional<Deadline> deadline_of(const store::AccountRow& row) const;
+  bool has_ended(const store::AccountRow& row) const;
+  bool may_come_in(const store::AccountRow& row) const;  // neither disabled nor ended
+  // invalid, at what was asked for, where one of the roles takes an end, and this is none or too late.
+  enum class Asked { end, roles };
+  Status check_ends(std::string_view tenant, const std::vector<std::string>& roles, std::optional<UnixMs> end,
+                    Asked asked) const;
+  Status put_on_record(state::Transaction& transaction, Sessions::Changes& changes, const std::string& tenant,
+                       const std::string& id) const;
+  Status put_ends_on_record() const;
 
   // --- facts ---
   struct Act {
@@ -50,7 +66,7 @@ struct Accounts::Impl {
     std::vector<Changed> changes{};
     std::string details{};
   };
-  Status record(state::Transaction& transaction, const Doer& by, const Client& client,
+  Status record(state::Transaction& transaction, const Doer& by, const Client* client,
                 const store::AccountRow& row, const Act& act) const;
   // One change of one account by an administrator. `work` changes the row and says what was done; nothing
   // where all is as wished already.

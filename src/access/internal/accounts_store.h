@@ -23,6 +23,13 @@ struct AccountRow {
   std::string sealed_totp_offered{};  // until a code of it confirms it
   std::int64_t totp_step = 0;         // the last one that was used
   UnixMs locked_until{};
+  UnixMs expires{};  // 0: never
+  UnixMs ended{};    // when its end was put on record; 0: it was not
+
+  // Neither disabled nor, by the wall clock and the record, at its end.
+  bool is_active(UnixMs at) const {
+    return state == "active" && (expires.value == 0 || (ended.value == 0 && at < expires));
+  }
 };
 
 std::optional<AccountRow> find_account(state::Transaction& transaction, const std::string& tenant,
@@ -35,13 +42,21 @@ std::optional<AccountRow> find_by_email(state::Transaction& transaction, const s
 std::vector<AccountRow> list_accounts(state::Transaction& transaction, const std::string& tenant,
                                       const std::string& after, std::size_t limit);
 std::size_t count_accounts(state::Transaction& transaction);
-// Whether there is an active one.
-bool has_active_with_role(state::Transaction& transaction, const std::string& tenant,
-                          const std::string& role);
+// Whether there is one that is active at this time, as far as is known now.
+bool has_active_with_role(state::Transaction& transaction, const std::string& tenant, const std::string& role,
+                          UnixMs at);
 void insert_account(state::Transaction& transaction, const AccountRow& row);
 // Everything but id, tenant, login name and time of making.
 void update_account(state::Transaction& transaction, const AccountRow& row);
 void set_locked_until(state::Transaction& transaction, const std::string& id, UnixMs until);
+
+struct EndRow {
+  std::string id{}, tenant{};
+  UnixMs expires{};
+};
+// Of all tenants, those with an end that is not on record yet.
+std::vector<EndRow> ends_to_come(state::Transaction& transaction);
+void set_ended(state::Transaction& transaction, const std::string& id, UnixMs ended);
 
 void replace_recovery_codes(state::Transaction& transaction, const std::string& account,
                             std::span<const std::string> digests);

@@ -25,6 +25,11 @@ struct Sessions::Changes {
     bool restricted;
   };
   std::vector<Renewed> renewed;
+  struct Capped {
+    Uuid id;
+    std::optional<Deadline> until;
+  };
+  std::vector<Capped> capped;
   std::vector<Uuid> ended;
 };
 

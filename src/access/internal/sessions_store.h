@@ -13,6 +13,7 @@ struct SessionRow {
   std::string id, digest, tenant, kind, owner, roles, method;
   bool restricted = false;
   UnixMs created{}, seen{};
+  UnixMs until{};  // the end of its account; 0: that has none
   std::string sealed_person;
 };
 
@@ -21,6 +22,7 @@ void insert_session(state::Transaction& transaction, const SessionRow& row);
 void renew_session(state::Transaction& transaction, const std::string& id, const std::string& digest,
                    const std::string& roles, bool restricted);
 void delete_session(state::Transaction& transaction, const std::string& id);
+void set_until(state::Transaction& transaction, const std::string& id, UnixMs until);
 void set_seen(state::Transaction& transaction, const std::string& id, UnixMs seen);
 
 // The table access_used_links: customers' links that are good once and were used.

@@ -161,8 +161,10 @@ class World {
 
  private:
   void start() {
-    const auto is_role = [](std::string_view, std::string_view name) {
-      return name == administrator_role || name == "legal" || name == "management";
+    const auto terms_of = [](std::string_view, std::string_view name) -> std::optional<RoleTerms> {
+      if (name == "auditor") return RoleTerms{.ends_within_days = 90};
+      const bool known = name == administrator_role || name == "legal" || name == "management";
+      return known ? std::optional(RoleTerms{}) : std::nullopt;
     };
     fields = std::make_unique<state::Fields>(Key{7}, entropy);
     outbox = std::make_unique<state::Outbox>(*database, *fields, clock(), entropy);
@@ -172,10 +174,10 @@ class World {
     hasher = std::make_unique<PasswordHasher>(entropy, cost_);
     failures = std::make_unique<Failures>(*database, *outbox, clock());
     accounts = std::make_unique<Accounts>(
-        AccountParts{*database, *outbox, *fields, *sessions, *hasher, *failures, clock(), entropy, is_role});
+        AccountParts{*database, *outbox, *fields, *sessions, *hasher, *failures, clock(), entropy, terms_of});
     links = std::make_unique<CustomerLinks>(*database, *outbox, *fields, *sessions, *failures, clock(),
                                             entropy, Key{9});
-    auto made = ApiKeys::open(*database, *outbox, clock(), entropy, *files, {.is_role = is_role});
+    auto made = ApiKeys::open(*database, *outbox, clock(), entropy, *files, {.terms_of = terms_of});
     ASSERT_TRUE(made) << made.error().message;
     keys = *std::move(made);
     approvals = std::make_unique<Approvals>(*database, *outbox, *fields, clock(), entropy);
