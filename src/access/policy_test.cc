@@ -283,6 +283,15 @@ TEST(PolicyText, WhatIsNotUnderstoodIsRefusedWithItsPath) {
        "/roles/management/grants/1/operations/1"},
       {R"({"operations":["searchEvents"],"rows":"counted"})", R"({"operations":[],"rows":"counted"})",
        "/roles/management/grants/1/operations"},
+      {R"("ends_within_days":90)", R"("ends_within_days":0)", "/roles/auditor/ends_within_days"},
+      {R"("ends_within_days":90)", R"("ends_within_days":3651)", "/roles/auditor/ends_within_days"},
+      {R"("ends_within_days":90)", R"("ends_within_days":null)", "/roles/auditor/ends_within_days"},
+      {R"("service":{"about")", R"("service":{"ends_within_days":9,"about")",
+       "/roles/service/ends_within_days"},
+      {R"("administrator":{"about")", R"("administrator":{"ends_within_days":9,"about")",
+       "/roles/administrator/ends_within_days"},
+      {R"("customer":{"about")", R"("customer":{"ends_within_days":9,"about")",
+       "/roles/customer/ends_within_days"},
       {R"("bulk":true)", R"("bulk":1)", "/roles/service/grants/7/bulk"},
       {R"("deciders":["management"])", R"("deciders":["managers"])", "/approvals/bulk_export/deciders/0"},
       {R"("deciders":["management"])", R"("deciders":["management","management"])",
@@ -312,6 +321,15 @@ TEST(ShippedPolicy, ProgramsAndCustomersHaveRolesOfTheirOwn) {
     if (found == role.grants.end() || role.name == service_role) continue;
     EXPECT_TRUE(found->second.reason && !found->second.approval.empty()) << role.name;
   }
+}
+
+TEST(ShippedPolicy, AnAuditorIsThereForATime) {
+  for (const auto& role : Policy::shipped()->roles())
+    EXPECT_EQ(role.terms.ends_within_days,
+              role.name == "auditor" ? std::optional<std::uint32_t>(90) : std::nullopt)
+        << role.name;
+  EXPECT_NE(matrix_table(*Policy::shipped()).find("end within 90 days"), std::string::npos);
+  EXPECT_NE(matrix_json(*Policy::shipped()).find(R"("endsWithinDays":90)"), std::string::npos);
 }
 
 TEST(PolicyText, IsReadBackFromItsCanonicalText) {

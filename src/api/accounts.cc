@@ -21,6 +21,7 @@ Result<access::NewAccount> parse_account(const Body& body) {
   if (body.has("roles")) {
     VESTIGE_TRY(wanted.roles, body.texts("roles"));
   }
+  VESTIGE_TRY(wanted.expires, body.time_if_any("expiresAt"));
   return wanted;
 }
 
@@ -59,7 +60,9 @@ std::string account_json(const access::Account& account) {
   if (account.email) out.text("email", *account.email);
   if (account.phone) out.text("phone", *account.phone);
   out.raw("roles", fmt::format("[{}]", roles)).text("state", access::name_of(account.state));
-  out.text("createdAt", format_time(account.created)).raw("hasPassword", flag(account.has_password));
+  out.text("createdAt", format_time(account.created));
+  if (account.expires) out.text("expiresAt", format_time(*account.expires));
+  out.raw("hasPassword", flag(account.has_password));
   out.raw("mustChangePassword", flag(account.must_change_password));
   out.raw("hasSecondFactor", flag(account.has_second_factor));
   if (account.locked_until) out.text("lockedUntil", format_time(*account.locked_until));
@@ -77,7 +80,7 @@ http::Response Api::Impl::invitation_response(const Result<access::Invitation>& 
 }
 
 void Api::Impl::post_accounts(const Caller& caller, http::Request request, http::Responder responder) {
-  const auto body = Body::read(request, {"loginName", "displayName", "email", "phone", "roles"});
+  const auto body = Body::read(request, {"loginName", "displayName", "email", "phone", "roles", "expiresAt"});
   if (!body) return responder.respond(body.error());
   const auto wanted = parse_account(*body);
   if (!wanted) return responder.respond(http::problem(wanted.error()));
@@ -146,6 +149,27 @@ void Api::Impl::put_roles(const Caller& caller, http::Request request, http::Res
           return http::problem(403, "nobody changes their own roles; ask another administrator");
         return account_response(
             self->parts_.identity.accounts().set_roles(caller.principal, caller.client, id, roles));
+      });
+}
+
+// A later end lets somebody in for longer.
+void Api::Impl::put_end(const Caller& caller, http::Request request, http::Responder responder) {
+  const auto body = Body::read(request, {"expiresAt"});
+  if (!body) return responder.respond(body.error());
+  const auto end = body->time_if_any("expiresAt");
+  if (!end) return responder.respond(http::problem(end.error()));
+  if (!body->has("expiresAt"))
+    return responder.respond(
+        http::problem(refuse_at("/expiresAt", "must be a time, or null for no end").error()));
+  act_on_account(
+      request, std::move(responder), [self = shared_from_this(), caller, end = *end](const Uuid& id) {
+        auto& accounts = self->parts_.identity.accounts();
+        if (is_own(caller, id))
+          return http::problem(403, "nobody changes the end of their own account; ask another administrator");
+        const auto account = accounts.find(caller.principal, id);
+        if (!account) return http::problem(account.error());
+        if (auto allowed = may_give(caller, account->roles); !allowed) return http::problem(allowed.error());
+        return account_response(accounts.set_end(caller.principal, caller.client, id, end));
       });
 }
 

@@ -4,6 +4,7 @@
 #include <generated/operations.h>
 
 #include "api/internal/impl.h"
+#include "base/time_text.h"
 
 namespace vestige::api {
 namespace {
@@ -92,6 +93,16 @@ Result<std::optional<std::string>> text_member(const json::Value& object, std::s
   std::string path;
   json::append_pointer(path, name);
   return refuse_at(std::move(path), "must be a string");
+}
+
+Result<std::optional<UnixMs>> time_member(const json::Value& object, std::string_view name) {
+  VESTIGE_TRY(const auto text, text_member(object, name));
+  if (!text) return std::nullopt;
+  const auto time = parse_time(*text);
+  if (time) return time;
+  std::string path;
+  json::append_pointer(path, name);
+  return refuse_at(std::move(path), "must be a time like 2026-11-30T00:00:00Z");
 }
 
 std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what) {
@@ -216,6 +227,7 @@ void Api::Impl::Routes::add_people() {
   closed(described("listAccounts"), &Impl::get_accounts);
   closed(described("getAccount"), &Impl::get_account);
   closed(described("setRoles"), &Impl::put_roles);
+  closed(described("setAccountEnd"), &Impl::put_end);
   closed(described("disableAccount"), &Impl::post_disable);
   closed(described("enableAccount"), &Impl::post_enable);
   closed(described("unlockAccount"), &Impl::post_unlock);

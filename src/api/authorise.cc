@@ -121,9 +121,7 @@ std::optional<Api::Impl::SignedIn> Api::Impl::signed_in(const http::Request& req
     if (!key) return std::nullopt;
     SignedIn caller{.principal = key->principal(), .scopes = key->scopes};
     // A key without a role acts as the policy says of keys; one with all scopes is the server's own.
-    if (!key->role)
-      caller.principal.roles = {
-          std::string(key->scopes == access::Scopes::all() ? access::service_role : access::key_role)};
+    if (!key->role) caller.principal.roles = {std::string(access::role_of(key->scopes))};
     return caller;
   }
   const auto token = cookie_of(request, session_cookie_name(parts_.over_tls));

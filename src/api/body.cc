@@ -47,6 +47,10 @@ Result<std::optional<std::string>> Body::text_if_any(std::string_view name) cons
   return text_member(document_.root(), name);
 }
 
+Result<std::optional<UnixMs>> Body::time_if_any(std::string_view name) const {
+  return time_member(document_.root(), name);
+}
+
 Result<std::vector<std::string>> Body::texts(std::string_view name) const {
   const auto value = document_.root().find(name);
   if (!value.is_array()) return refuse_at(pointer(name), "must be a list of strings");

@@ -62,11 +62,7 @@ Result<access::ApiKeys::Wanted> parse_key_request(std::string_view body, std::st
   VESTIGE_TRY(wanted.role, text_member(root, "role"));
   VESTIGE_TRY(const auto service, text_member(root, "service"));
   wanted.service = service.value_or("");
-  VESTIGE_TRY(const auto expires, text_member(root, "expiresAt"));
-  if (expires) {
-    wanted.expires = parse_time(*expires);
-    if (!wanted.expires) return refuse_at("/expiresAt", "must be a time like 2026-11-30T00:00:00Z");
-  }
+  VESTIGE_TRY(wanted.expires, time_member(root, "expiresAt"));
   if (const auto scopes = root.find("scopes"); scopes.exists() || !wanted.role)
     VESTIGE_CHECKED(read_scopes(scopes, wanted.scopes));
   if (const auto ranges = root.find("ranges"); ranges.exists())
@@ -76,8 +72,7 @@ Result<access::ApiKeys::Wanted> parse_key_request(std::string_view body, std::st
 
 // Nobody makes a key that may more than the policy lets them give.
 Status may_give(const Caller& caller, const access::ApiKeys::Wanted& wanted) {
-  const auto role = wanted.role.value_or(
-      std::string(wanted.scopes == access::Scopes::all() ? access::service_role : access::key_role));
+  const auto role = wanted.role.value_or(std::string(access::role_of(wanted.scopes)));
   if (caller.policy->find_role(role) == nullptr || caller.policy->may_give(caller.decision.role, role))
     return {};
   return fail(ErrorKind::denied,

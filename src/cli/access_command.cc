@@ -31,6 +31,9 @@ std::vector<std::string> cells_of(const json::Value& operation, std::string_view
 void print_role(const json::Value& matrix, const json::Value& role, Surroundings& surroundings) {
   surroundings.print(fmt::format("{} ({}): {}\n", escaped(text_of(role, "title")),
                                  escaped(text_of(role, "name")), escaped(text_of(role, "about"))));
+  if (const auto days = role.find("endsWithinDays"); days.is_number())
+    surroundings.print(
+        fmt::format("Accounts and keys that have it end within {} days.\n", days.number_value()));
   std::vector<std::vector<std::string>> rows;
   const auto operations = matrix.find("operations");
   for (std::size_t i = 0; i < operations.size(); ++i) {

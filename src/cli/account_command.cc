@@ -18,7 +18,8 @@ constexpr std::size_t page_accounts_max = 1'000;
 class Asking {
  public:
   static Result<Asking> connect(const AccountArguments& arguments, const Surroundings& surroundings) {
-    for (const auto* text : {&arguments.account, &arguments.display_name, &arguments.email, &arguments.phone})
+    for (const auto* text :
+         {&arguments.account, &arguments.display_name, &arguments.email, &arguments.phone, &arguments.until})
       if (!is_utf8(*text)) return fail(ErrorKind::invalid, "What was given about the account is not UTF-8.");
     VESTIGE_TRY(auto connection, cli::connect(arguments.connection, surroundings, KeyNeed::required));
     return Asking(std::move(connection));
@@ -85,6 +86,7 @@ std::vector<std::string> cells_of(const json::Value& account) {
   if (is("mustChangePassword")) note("must change the password");
   if (is("hasSecondFactor")) note("second factor");
   if (const auto until = text_of(account, "lockedUntil"); !until.empty()) note("locked until " + until);
+  if (const auto end = text_of(account, "expiresAt"); !end.empty()) note("ends " + end);
   return {text_of(account, "loginName"),
           text_of(account, "displayName"),
           joined_roles(account),
@@ -151,6 +153,7 @@ int run_account_create(const AccountArguments& arguments, Surroundings& surround
   if (!arguments.email.empty()) body.text("email", arguments.email);
   if (!arguments.phone.empty()) body.text("phone", arguments.phone);
   body.raw("roles", roles_json(arguments.roles));
+  if (!arguments.until.empty()) body.text("expiresAt", arguments.until);
   return show_invitation(arguments, *asking, asking->ask("POST", "/api/accounts", body.str()), surroundings);
 }
 
@@ -184,6 +187,15 @@ int run_account_show(const AccountArguments& arguments, Surroundings& surroundin
 int run_account_roles(const AccountArguments& arguments, Surroundings& surroundings) {
   const auto body = JsonObject().raw("roles", roles_json(arguments.roles)).str();
   return act_and_show(arguments, surroundings, "PUT", "/roles", body);
+}
+
+int run_account_end(const AccountArguments& arguments, Surroundings& surroundings) {
+  JsonObject body;
+  if (arguments.never)
+    body.raw("expiresAt", "null");
+  else
+    body.text("expiresAt", arguments.until);
+  return act_and_show(arguments, surroundings, "PUT", "/end", body.str());
 }
 
 int run_account_disable(const AccountArguments& arguments, Surroundings& surroundings) {
@@ -257,9 +269,10 @@ void declare_account(CLI::App& app, Invocation& invocation) {
   command->require_subcommand(1);
   command->footer(
       "Examples:\n"
-      "  vestige account create ada --name \"Ada Archer\" --roles auditor\n"
+      "  vestige account create ada --name \"Ada Archer\" --roles auditor --until 2026-12-31T00:00:00Z\n"
       "  vestige account list\n"
       "  vestige account roles ada --roles auditor,operator\n"
+      "  vestige account end ada --until 2027-01-31T00:00:00Z\n"
       "  vestige account reset-password ada\n"
       "  vestige account disable ada\n");
   const auto declare = [&](const char* name, const char* about, const char* of,
@@ -281,11 +294,23 @@ void declare_account(CLI::App& app, Invocation& invocation) {
   create->add_option("--phone", arguments->phone, "their telephone number, with country code")
       ->type_name("NUMBER");
   add_roles(*create, *arguments, false);
+  const auto add_until = [&](CLI::App& sub) {
+    sub.add_option("--until", arguments->until,
+                   "from then on nobody is let in, like 2026-12-31T00:00:00Z; some roles take an end")
+        ->type_name("TIME");
+  };
+  add_until(*create);
   declare("list", "Show the accounts there are", nullptr, run_account_list);
   declare("show", "Show one account", which, run_account_show);
   auto* roles =
       declare("roles", "Give an account these roles, in place of those it has", which, run_account_roles);
   add_roles(*roles, *arguments, true);
+  auto* end =
+      declare("end", "Say when an account ends, in place of what was said before", which, run_account_end);
+  auto* when = end->add_option_group("when");
+  when->require_option(1);
+  add_until(*when);
+  when->add_flag("--never", arguments->never, "it has no end");
   declare("disable", "Lock an account out, at once", which, run_account_disable);
   declare("enable", "Let it in again", which, run_account_enable);
   declare("unlock", "Forget its failed logins", which, run_account_unlock);

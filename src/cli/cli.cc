@@ -41,7 +41,7 @@ constexpr const char* footer =
     "  vestige reindex --data ./var\n"
     "  vestige key create billing --scopes ingest\n"
     "  vestige access looks since:7d\n"
-    "  vestige account create ada --roles auditor\n"
+    "  vestige account create ada --roles legal\n"
     "  vestige customer-link customer-4711\n"
     "  vestige approval list --to-decide\n"
     "  vestige tenant create acme\n"

@@ -153,7 +153,9 @@ void declare_key(CLI::App& app, Invocation& invocation) {
       ->type_name("ROLE");
   create->add_option("--service", arguments->service, "the program that uses it, as the record is to name it")
       ->type_name("NAME");
-  create->add_option("--expires", arguments->expires, "from then on it opens nothing; never if left out")
+  create
+      ->add_option("--expires", arguments->expires,
+                   "from then on it opens nothing; never if left out, but some roles take one")
       ->type_name("TIME");
   create
       ->add_option("--from", arguments->ranges,

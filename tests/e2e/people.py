@@ -3,6 +3,7 @@
 Standard library only.
 """
 import base64
+import datetime
 import hashlib
 import hmac
 import re
@@ -12,7 +13,18 @@ import time
 from api_parts import ask
 
 PASSWORD = "quiet otters count ledgers"
+DAYS = 86_400
 COOKIE, SECURE_COOKIE = "vestige_session", "__Host-vestige_session"
+
+
+def in_seconds(seconds):
+    when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def with_end(*roles):
+    """What an account or key with these roles takes besides, by the shipped policy."""
+    return {"expiresAt": in_seconds(30 * DAYS)} if "auditor" in roles else {}
 
 
 class Browser:
@@ -49,7 +61,8 @@ class Browser:
 def make_account(server, name, *roles, password=PASSWORD, by=None, tenant="default"):
     """An account with a password; gives it as the server describes it."""
     post = by.ask if by else lambda method, path, body: ask(server, method, path, body)
-    made = post("POST", "/api/accounts", {"loginName": name, "displayName": name.title(), "roles": list(roles)})
+    made = post("POST", "/api/accounts", {"loginName": name, "displayName": name.title(), "roles": list(roles),
+                                           **with_end(*roles)})
     assert made.status == 201, made
     set_password(server, made.json()["token"], password, tenant)
     return made.json()["account"]

@@ -36,6 +36,7 @@ NEEDS.update({("GET", "/api/session"): SESSION, ("DELETE", "/api/session"): SESS
               ("POST", "/api/account/second-factor"): SESSION, ("POST", "/api/account/second-factor/confirm"): SESSION,
               ("POST", "/api/account/recovery-codes"): SESSION, ("POST", "/api/accounts"): "admin", ("GET", "/api/accounts"): "admin",
               ("GET", f"/api/accounts/{SOME_ID}"): "admin", ("PUT", f"/api/accounts/{SOME_ID}/roles"): "admin",
+              ("PUT", f"/api/accounts/{SOME_ID}/end"): "admin",
               **{("POST", f"/api/accounts/{SOME_ID}/{act}"): "admin" for act in (
                   "disable", "enable", "unlock", "reset-password", "require-password-change", "remove-second-factor")},
               ("DELETE", f"/api/accounts/{SOME_ID}/sessions"): "admin", ("POST", "/api/customer-links"): "admin",

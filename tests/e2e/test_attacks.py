@@ -13,7 +13,7 @@ import socket
 import time
 
 from api_parts import DESCRIPTION, ask, event
-from people import COOKIE, PASSWORD, Browser, facts, make_account, person
+from people import COOKIE, PASSWORD, Browser, facts, make_account, person, with_end
 
 SEARCH = "/auditlog/events/v2"
 
@@ -45,7 +45,7 @@ def test_the_cursor_of_another_serves_nobody(context):
     for other in (bea, customer(server, "p-1")):
         refused = other.ask("POST", SEARCH, {"limit": 2, "cursor": first["cursor"]})
         assert refused.status in (400, 403) and b"a-" not in refused.body, refused
-    key = ask(server, "POST", "/api/keys", {"name": "x", "role": "auditor"}).json()["key"]
+    key = ask(server, "POST", "/api/keys", {"name": "x", "role": "auditor", **with_end("auditor")}).json()["key"]
     assert ask(server, "POST", SEARCH, {"limit": 2, "cursor": first["cursor"]}, key=key).status == 400
     # Saved ones as well: each has their own under the same name, and a program's are no person's.
     for browser, value in ((ada, 1), (bea, 2)):

@@ -7,7 +7,7 @@ import http.client
 import json
 
 from api_parts import DESCRIPTION, ask, event
-from people import PASSWORD, Browser, facts, person
+from people import PASSWORD, Browser, facts, in_seconds, person, with_end
 
 SEARCH = "/auditlog/events/v2"
 PERSON, OTHER = "p-1", "p-2"
@@ -81,7 +81,7 @@ class World:
         wish = {"role": role} if role != "key" else {"scopes": ["ingest", "admin" if scope == "admin" else "read"]}
         name = json.dumps(wish)
         if name not in self.keys:
-            self.keys[name] = self.service("POST", "/api/keys", {"name": f"a {role}", **wish}).json()["key"]
+            self.keys[name] = self.service("POST", "/api/keys", {"name": f"a {role}", **wish, **with_end(role)}).json()["key"]
         return self.keys[name]
 
     def browser_of(self, role, anew=False):
@@ -130,9 +130,10 @@ class World:
             "signReview": Request(body={"month": self.month, "size": 1}),
             "getMatrix": Request(), "getPolicy": Request(),
             "changePolicy": Request(body={"version": policy["version"], "policy": policy["policy"]}),
-            "createAccount": Request(body={"loginName": "{new name}", "displayName": "X", "roles": ["auditor"]}), "listAccounts": Request(),
+            "createAccount": Request(body={"loginName": "{new name}", "displayName": "X", "roles": ["auditor"], **with_end("auditor")}), "listAccounts": Request(),
             "getAccount": Request("/api/accounts/{new account}"),
-            "setRoles": Request("/api/accounts/{new account}/roles", {"roles": ["auditor"]}),
+            "setRoles": Request("/api/accounts/{new account}/roles", {"roles": ["legal"]}),
+            "setAccountEnd": Request("/api/accounts/{new account}/end", {"expiresAt": in_seconds(60)}),
             **{operation: Request(f"/api/accounts/{{new account}}/{act}") for operation, act in (
                 ("disableAccount", "disable"), ("enableAccount", "enable"), ("unlockAccount", "unlock"), ("resetPassword", "reset-password"),
                 ("requirePasswordChange", "require-password-change"), ("removeSecondFactor", "remove-second-factor"),

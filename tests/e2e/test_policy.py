@@ -1,24 +1,19 @@
 """Defends: what a key may follows from its role, its scopes, its hours and its addresses, and from the policy that is in
 force now. Nobody gives more than the policy lets them give, a change of the policy counts at once and is on record, and a
 change that was made from an old policy is refused."""
-import datetime
 import json
 import time
 
 from api_parts import ask, event
+from people import DAYS, in_seconds, make_account, with_end
 
 POLICY = "/api/access/policy"
 
 
 def make(server, key="admin", status=201, **wanted):
-    answer = ask(server, "POST", "/api/keys", {"name": "a key", **wanted}, key=key)
+    answer = ask(server, "POST", "/api/keys", {"name": "a key", **with_end(wanted.get("role")), **wanted}, key=key)
     assert answer.status == status, answer
     return answer.json()
-
-
-def in_seconds(seconds):
-    when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_a_key_with_a_role_may_what_the_role_may(context):
@@ -58,6 +53,53 @@ def test_a_key_ends_when_it_was_said_to_and_opens_nothing_from_elsewhere(context
     while ask(server, "GET", POLICY, key=brief["key"]).status != 401:
         assert time.monotonic() < deadline, "the key did not expire"
         time.sleep(0.1)
+
+
+def test_who_has_a_role_that_takes_an_end_has_one(context):
+    server = context.server()
+    bob = make_account(server, "bob", "operator")
+    ada = make_account(server, "ada", "auditor")
+
+    def account(account, act, body):
+        return ask(server, "PUT", f"/api/accounts/{account['id']}/{act}", body)
+
+    for end in (None, in_seconds(91 * DAYS)):
+        for refused, path in ((ask(server, "POST", "/api/keys", {"name": "x", "role": "auditor", "expiresAt": end}), "/expiresAt"),
+                              (ask(server, "POST", "/api/accounts", {"loginName": "x", "roles": ["operator", "auditor"], "expiresAt": end}),
+                               "/expiresAt"),
+                              (account(ada, "end", {"expiresAt": end}), "/expiresAt")):
+            assert refused.status == 400 and refused.json()["path"] == path and "at the latest" in refused.json()["detail"], refused
+        assert account(bob, "end", {"expiresAt": end}).json().get("expiresAt") == end
+        refused = account(bob, "roles", {"roles": ["operator", "auditor"]})
+        assert refused.status == 400 and refused.json()["path"] == "/roles/1", refused
+        assert "set the end of the account before" in refused.json()["detail"], refused
+    assert account(bob, "end", {"expiresAt": in_seconds(89 * DAYS)}).status == 200
+    assert account(bob, "roles", {"roles": ["operator", "auditor"]}).status == 200
+    for wrong in ({}, {"expiresAt": "soon"}, {"expiresAt": 1}, {"expiresAt": in_seconds(-1)}, {"expiresAt": None, "more": 1}):
+        assert account(bob, "end", wrong).status == 400, wrong
+    # The command line says what is missing, and takes it.
+    for words in (("key", "create", "x", "--role", "auditor"), ("account", "create", "cy", "--roles", "auditor"),
+                  ("account", "end", "ada", "--never")):
+        said = context.vestige(*words, data=server.data)
+        assert said.status == 1 and "has an end within 90 days: give expiresAt, at the latest 20" in said.errors, said
+    end = in_seconds(60 * DAYS)
+    for words in (("key", "create", "x", "--role", "auditor", "--expires", end), ("account", "end", "ada", "--until", end)):
+        said = context.vestige(*words, data=server.data)
+        assert said.status == 0 and said.json()["expiresAt"] == end, said
+    made = context.vestige("account", "create", "cy", "--roles", "auditor", "--until", end, data=server.data)
+    assert made.status == 0 and made.json()["account"]["expiresAt"] == end, made
+    for words in (("account", "end", "ada"), ("account", "end", "ada", "--never", "--until", end)):
+        assert context.vestige(*words, data=server.data).status == 2, words
+    # The policy says how long, from its change on and for what is given then.
+    begun = ask(server, "GET", POLICY).json()
+    begun["policy"]["roles"]["operator"]["ends_within_days"] = 10
+    assert ask(server, "PUT", POLICY, {"version": 0, "policy": begun["policy"]}).status == 200
+    matrix = {role["name"]: role.get("endsWithinDays") for role in ask(server, "GET", "/api/access/matrix").json()["roles"]}
+    assert (matrix["auditor"], matrix["operator"], matrix["legal"]) == (90, 10, None), matrix
+    assert ask(server, "GET", f"/api/accounts/{bob['id']}").json()["state"] == "active"
+    assert account(bob, "end", {"expiresAt": end}).status == 400
+    assert account(bob, "end", {"expiresAt": in_seconds(9 * DAYS)}).status == 200
+    assert make(server, status=400, role="operator")["path"] == "/expiresAt"
 
 
 def test_nobody_gives_more_than_the_policy_lets_them(context):

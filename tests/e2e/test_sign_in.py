@@ -4,9 +4,11 @@ is wrong with a login, the words are the same; a customer sees what is about the
 a role that they may not give; and each of these acts is an entry of the stream `access`."""
 import http.client
 import re
+import time
 
 from api_parts import JSON_TYPE, ask, event, tls_server
-from people import COOKIE, PASSWORD, SECURE_COOKIE, Browser, administrator_token, facts, make_account, person, set_password, totp
+from people import (COOKIE, DAYS, PASSWORD, SECURE_COOKIE, Browser, administrator_token, facts, in_seconds, make_account, person,
+                    set_password, totp, with_end)
 
 OTHER_PASSWORD = "loud herons audit rivers"
 PAGES = ("/sign-in", "/welcome", "/mine")
@@ -48,7 +50,7 @@ def test_the_life_of_an_account(context):
     server = context.server()
     boss = person(server, "boss", "administrator")
     made = boss.ask("POST", "/api/accounts", {"loginName": "Bea.Baker", "displayName": "Bea Baker", "email": "Bea@Example.com",
-                                              "phone": "+27 82 123 4567", "roles": ["auditor"]})
+                                              "phone": "+27 82 123 4567", "roles": ["auditor"], **with_end("auditor")})
     assert made.status == 201, made
     account, invited = made.json()["account"], made.json()
     assert account["loginName"] == "bea.baker" and not account["hasPassword"] and invited["link"] == (
@@ -100,6 +102,51 @@ def test_the_life_of_an_account(context):
     types = [each["detail"].get("event_type") for each in facts(server, 8, kind="access.security", targetId=account["id"])]
     assert types == ["account_created", "failed_login", "password_changed", "roles_changed", "account_disabled", "failed_login",
                      "account_enabled", "password_reset_offered", "password_changed", "failed_login", "account_unlocked"], types
+
+
+def test_an_auditors_account_ends_while_they_are_signed_in(context):
+    server = context.server()
+    boss = person(server, "boss", "administrator")
+    account = make_account(server, "ada", "auditor")
+    ada = Browser(server).signed_in("ada")
+    path, end = f"/api/accounts/{account['id']}", in_seconds(4)
+    changed = boss.ask("PUT", f"{path}/end", {"expiresAt": end})
+    assert changed.status == 200 and (changed.json()["expiresAt"], changed.json()["state"]) == (end, "active"), changed
+    late = Browser(server).signed_in("ada")
+    for browser in (ada, late):
+        assert browser.ask("GET", "/api/session").json()["expiresAt"] == end
+    deadline = time.monotonic() + 30
+    while ada.ask("POST", "/auditlog/events/v2", {"limit": 1}).status == 200:
+        assert time.monotonic() < deadline, "the session did not end with the account"
+        time.sleep(0.05)
+    assert in_seconds(0) >= end
+    for browser in (ada, late):
+        assert browser.ask("GET", "/api/session").status == 401
+    # The very words of a wrong password.
+    answers = {Browser(server).sign_in("ada", password).body for password in (PASSWORD, "a password of nobody")}
+    assert len(answers) == 1 and Browser(server).sign_in("ada").status == 401, answers
+    assert boss.ask("GET", path).json()["state"] == "ended"
+    assert boss.ask("POST", f"{path}/reset-password").status == 409
+    # A clean stop sweeps as the server does each minute; what is told then is told once.
+    for stop in (server.stop, server.kill, server.stop):
+        stop()
+        server.start()
+        told = facts(server, kind="access.security", action="ENDED")
+        assert [(each["targetId"], each["detail"]["event_type"]) for each in told] == [(account["id"], "account_ended")], told
+    out = facts(server, 2, kind="access.session", action="LOGGED_OUT")
+    assert [each["detail"]["logout_timestamp"] for each in out] == [end, end], out
+    assert sorted(each["detail"]["details"] for each in facts(server, kind="access.security", action="FAILED")) == [
+        "ended", "ended", "wrong_password"]
+    # Until an administrator, and nobody for themselves, gives another end.
+    assert Browser(server).sign_in("ada").status == 401
+    assert boss.ask("PUT", f"{path}/end", {"expiresAt": in_seconds(30 * DAYS)}).json()["state"] == "active"
+    assert ada.ask("GET", "/api/session").status == 401
+    Browser(server).signed_in("ada")
+    mine = boss.ask("GET", "/api/session").json()["account"]
+    refused = boss.ask("PUT", f"/api/accounts/{mine}/end", {"expiresAt": in_seconds(30 * DAYS)})
+    assert refused.status == 403 and "their own" in refused.json()["detail"], refused
+    last = ask(server, "PUT", f"/api/accounts/{mine}/end", {"expiresAt": in_seconds(30 * DAYS)})
+    assert last.status == 409, last
 
 
 def test_a_second_factor_and_recovery_codes(context):
@@ -367,6 +414,7 @@ def test_nobody_gives_more_than_the_policy_says(context):
         someone = person(server, role.replace("_", "."), role)
         for method, path, body in (("POST", "/api/accounts", {"loginName": "x"}), ("GET", "/api/accounts", None),
                                    ("PUT", f"/api/accounts/{other['id']}/roles", {"roles": [role]}),
+                                   ("PUT", f"/api/accounts/{other['id']}/end", {"expiresAt": None}),
                                    ("POST", f"/api/accounts/{other['id']}/reset-password", None),
                                    ("DELETE", f"/api/accounts/{other['id']}/sessions", None),
                                    ("POST", "/api/customer-links", {"subject": "p-1", "validSeconds": 60})):
@@ -559,7 +607,8 @@ def test_accounts_from_the_command_line(context):
         assert done.status == 0, done
         return done
 
-    made = vestige("account", "create", "ada", "--name", "Ada Archer", "--email", "ada@example.com", "--roles", "auditor,operator", "--json").json()
+    made = vestige("account", "create", "ada", "--name", "Ada Archer", "--email", "ada@example.com", "--roles", "auditor,operator",
+                   "--until", in_seconds(30 * DAYS), "--json").json()
     assert made["account"]["roles"] == ["auditor", "operator"] and made["account"]["displayName"] == "Ada Archer", made
     set_password(server, made["token"])
     Browser(server).signed_in("ada")

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/strong.h"
 #include "http/message.h"
 #include "json/json.h"
 
@@ -28,6 +29,7 @@ class Body {
   Result<std::string> text(std::string_view name) const;
   // Nothing where it is absent or null.
   Result<std::optional<std::string>> text_if_any(std::string_view name) const;
+  Result<std::optional<UnixMs>> time_if_any(std::string_view name) const;
   Result<std::vector<std::string>> texts(std::string_view name) const;
   Result<std::uint64_t> number(std::string_view name, std::uint64_t most) const;
   Result<bool> flag(std::string_view name) const;  // false where it is absent

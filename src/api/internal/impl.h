@@ -215,6 +215,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_accounts(const Caller& caller, http::Request request, http::Responder responder);
   void get_account(const Caller& caller, http::Request request, http::Responder responder);
   void put_roles(const Caller& caller, http::Request request, http::Responder responder);
+  void put_end(const Caller& caller, http::Request request, http::Responder responder);
   void post_disable(const Caller& caller, http::Request request, http::Responder responder);
   void post_enable(const Caller& caller, http::Request request, http::Responder responder);
   void post_unlock(const Caller& caller, http::Request request, http::Responder responder);
@@ -319,6 +320,7 @@ std::unexpected<Error> refuse_at(std::string path, std::string what);
 Status only_members(const json::Value& object, std::initializer_list<std::string_view> known);
 // A member that is a string; nothing where it is absent or null.
 Result<std::optional<std::string>> text_member(const json::Value& object, std::string_view name);
+Result<std::optional<UnixMs>> time_member(const json::Value& object, std::string_view name);
 // 415 where the body is of another type than JSON; `what` is what comes as it. curl -d names a form unless
 // told otherwise; what follows is read as JSON all the same.
 std::optional<http::Response> wrong_type(const http::Request& request, std::string_view what);

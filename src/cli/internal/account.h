@@ -1,4 +1,4 @@
-// `vestige account create|list|show|roles|disable|enable|unlock|reset-password`, `vestige customer-link`.
+// `vestige account create|list|show|roles|end|disable|enable|unlock|reset-password`, `vestige customer-link`.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,15 @@ struct AccountArguments {
   std::string email{};
   std::string phone{};
   std::vector<std::string> roles{};
+  std::string until{};
+  bool never = false;
 };
 
 int run_account_create(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_list(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_show(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_roles(const AccountArguments& arguments, Surroundings& surroundings);
+int run_account_end(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_disable(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_enable(const AccountArguments& arguments, Surroundings& surroundings);
 int run_account_unlock(const AccountArguments& arguments, Surroundings& surroundings);
