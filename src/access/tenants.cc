@@ -143,9 +143,10 @@ Status Tenants::admit(std::string_view tenant, Use use) const {
   const auto found = tenants_.find(tenant);
   if (found == tenants_.end()) return fail(ErrorKind::denied, "there is no such tenant");
   if (found->second.state == TenantState::suspended && use != Use::record)
-    return fail(ErrorKind::denied,
-                "this tenant is suspended: only keys with the scope ingest alone go on, and record. Whoever runs the "
-                "server can resume it");
+    return fail(
+        ErrorKind::denied,
+        "this tenant is suspended: only keys with the scope ingest alone go on, and record. Whoever runs the "
+        "server can resume it");
   return {};
 }
 
