@@ -170,7 +170,7 @@ TEST_F(Approving, NobodyDecidesForThemselves) {
   EXPECT_TRUE(decide(manager, by_key.id));
 }
 
-TEST_F(Approving, AKeyLeadsBackToTheAccountThatMadeIt) {
+TEST_F(Approving, AKeyLeadsBackToTheAccountOrKeyThatMadeIt) {
   const auto make = [&](const Principal* by) {
     auto made = world.keys->make({.name = "k", .tenant = std::string(testing::tenant), .role = "management"});
     EXPECT_TRUE(made && world.keys->add(*made, by));
@@ -181,14 +181,22 @@ TEST_F(Approving, AKeyLeadsBackToTheAccountThatMadeIt) {
   const auto first = world.keys->find(of_account)->principal();
   const auto of_key = make(&first);
   const auto root = make(nullptr);
-  const auto server = world.keys->find(root)->principal();
-  const auto of_root = make(&server);
+  const auto plain = world.keys->find(root)->principal();
+  const auto of_plain = make(&plain);
+  const auto later = world.keys->find(of_plain)->principal();
+  const auto of_later = make(&later);
+  // The server's own decides about nothing, so what it makes is somebody else.
+  auto server = plain;
+  server.roles = {std::string(service_role)};
+  const auto of_server = make(&server);
   for (int round = 0; round < 2; ++round) {
     const auto person = [&](const Uuid& id) { return person_of(world.keys->find(id)->principal()); };
     EXPECT_EQ(person(of_account), admin.id);
     EXPECT_EQ(person(of_key), admin.id);
     EXPECT_EQ(person(root), root);
-    EXPECT_EQ(person(of_root), of_root);
+    EXPECT_EQ(person(of_plain), root);
+    EXPECT_EQ(person(of_later), root);
+    EXPECT_EQ(person(of_server), of_server);
     world.restart();
   }
 }
