@@ -283,10 +283,10 @@ def big_trail(server):
         assert ask(server, "POST", "/api/events", sent).status == 201
 
 
-def begin_and_read_nothing(server):
+def begin_and_read_nothing(server, key=None):
     link = socket.create_connection(("127.0.0.1", server.port))
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    link.sendall(f"GET /api/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
+    link.sendall(f"GET /api/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key or server.key}\r\n\r\n".encode())
     assert link.recv(12) == b"HTTP/1.1 200"
     return link
 
@@ -300,9 +300,15 @@ def test_receivers_that_lag_or_leave_cost_nobody_anything(context):
         return int(figures.split("\nvestige_resident_bytes ")[1].split("\n")[0])
 
     before = memory()
-    links = [begin_and_read_nothing(server) for _ in range(8)]
+    # One caller takes three places, and all together eight.
+    everything = {"name": "x", "scopes": ["ingest", "read", "admin"]}
+    keys = [ask(server, "POST", "/api/keys", everything).json()["key"] for _ in range(3)]
+    links = [begin_and_read_nothing(server, keys[0]) for _ in range(3)]
+    refused = ask(server, "GET", "/api/export", key=keys[0])
+    assert refused.status == 503 and "of one caller 3" in refused.json()["limit"], refused
+    links += [begin_and_read_nothing(server, keys[1 + number % 2]) for number in range(5)]
     refused = ask(server, "GET", "/api/export")
-    assert refused.status == 503 and "exports_max" in refused.json()["detail"], refused
+    assert refused.status == 503 and "exports_max = 8" in refused.json()["limit"], refused
     assert server.search(limit=1)["events"], "searches go on"
     time.sleep(1)
     grown = memory() - before
