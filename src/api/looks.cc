@@ -97,6 +97,11 @@ void Api::Impl::record_look(const Caller& caller, const audit::Look& look, std::
                                });
 }
 
+void Api::Impl::note_look(const Caller& caller, const audit::Look& look) {
+  auto batch = caller.trail->looks().prepare_system(audit::look_event(look));
+  if (batch) caller.trail->looks().submit(*std::move(batch), [](const Result<audit::BatchOutcome>&) {});
+}
+
 void Api::Impl::answer_look(const Caller& caller, const LookedAt& at, const audit::GivenOut& given_out,
                             http::Response response, http::Responder responder) {
   if (caller.operation->look == access::Look::none) return responder.respond(std::move(response));

@@ -121,8 +121,7 @@ void Api::Impl::begin_stream(Follower follower, http::Responder responder) {
 
 // What a follower was given; nothing waits for this entry.
 void Api::Impl::record_stream(const Follower& ended) {
-  record_look(ended.caller, look_of(ended.caller, ended.at, *ended.visibility.given_out, 200),
-              [](const Status&) {});
+  note_look(ended.caller, look_of(ended.caller, ended.at, *ended.visibility.given_out, 200));
 }
 
 void Api::Impl::start_streams(std::chrono::milliseconds period) {
