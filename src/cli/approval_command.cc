@@ -87,7 +87,8 @@ int run_approval_list(const ApprovalArguments& arguments, Surroundings& surround
   surroundings.print(render_table(
       {{"ID", false}, {"STATE", false}, {"RULE", false}, {"ASKED BY"}, {"TO"}, {"WHY"}, {"UNTIL", false}},
       rows, surroundings.columns()));
-  if (answer->root().find("after").is_string()) surroundings.print("There are more: GET /api/approvals?after=ID gives those behind the last one.\n");
+  if (answer->root().find("after").is_string())
+    surroundings.print("There are more: GET /api/approvals?after=ID gives those behind the last one.\n");
   return exit_ok;
 }
 

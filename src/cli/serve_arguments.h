@@ -14,11 +14,11 @@ struct ServeArguments {
   std::string data = "./var";
   std::uint16_t port = 8080;
   std::string listen = "127.0.0.1";
-  std::string origin{};      // prefix of the streams' origins; empty: the host name
-  std::string vault_dir{};   // empty: "vault" in the data directory
-  std::string signer_dir{};  // empty: "signer" in the data directory
+  std::string origin{};           // prefix of the streams' origins; empty: the host name
+  std::string vault_dir{};        // empty: "vault" in the data directory
+  std::string signer_dir{};       // empty: "signer" in the data directory
   std::string trusted_proxies{};  // ranges of addresses between commas
-  std::string public_url{};  // as browsers reach the server; empty: where it listens
+  std::string public_url{};       // as browsers reach the server; empty: where it listens
   std::string tls_certificate{};
   std::string tls_key{};
   std::string root_key_command{};
