@@ -391,7 +391,10 @@ Decision Policy::decide(const Claim& claim) const {
     break;
   }
   if (role == nullptr) return refused("your role does not allow this");
-  auto grant = role->grants.find(claim.operation)->second;
+  Decision decision;
+  decision.role = role->name;
+  decision.grant = role->grants.find(claim.operation)->second;
+  auto& grant = decision.grant;
   const auto* operation = find_operation(claim.operation);
   CHECK(operation != nullptr);
   // Whose own it is, follows from who signed in and from nothing that a request says.
@@ -401,14 +404,13 @@ Decision Policy::decide(const Claim& claim) const {
   if ((grant.reason || of_person) && !claim.has_reason)
     return refused("your role may do this for a reason: say it in the header X-Vestige-Reason");
   if (of_person && !claim.names_person)
-    return refused("your role sees one person at a time: name them with the member \"subject\" of a search");
+    return refused(
+        "your role sees one person at a time: name them with the member \"subject\" of a search, or else "
+        "in the header X-Vestige-Subject");
   if (claim.regulatory && find_rule(regulatory_rule) == nullptr)
     return refused("the policy has no rule \"regulatory\", so nobody may answer an authority by it");
   // In the place of none, and of no other: what a request says of itself lets nobody choose who decides.
   if (claim.regulatory && grant.approval.empty()) grant.approval = regulatory_rule;
-  Decision decision;
-  decision.role = role->name;
-  decision.grant = grant;
   const bool values_wait = claim.wants_approved_values && !values_rule(grant).empty();
   if (claim.approved_by != rule_of(grant) && (!grant.approval.empty() || values_wait)) {
     decision.kind = Decision::Kind::needs_approval;

@@ -246,11 +246,7 @@ Result<std::vector<std::string>> parse_fields(const std::string& body) {
 }  // namespace
 
 void Api::Impl::post_disclose(const Caller& caller, http::Request request, http::Responder responder) {
-  const auto type = request.content_type();
-  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
-  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
-    return responder.respond(
-        http::problem(415, fmt::format("fields come as application/json, not as {}", type)));
+  if (auto refused = wrong_type(request, "a list of fields")) return responder.respond(*std::move(refused));
   auto paths = parse_fields(request.body);
   if (!paths) return responder.respond(http::problem(paths.error()));
   look_at_event(caller, request, std::move(responder),

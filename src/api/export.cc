@@ -71,11 +71,7 @@ void Api::Impl::get_export(const Caller& caller, http::Request request, http::Re
 }
 
 void Api::Impl::post_export(const Caller& caller, http::Request request, http::Responder responder) {
-  const auto type = request.content_type();
-  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
-  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
-    return responder.respond(
-        http::problem(415, fmt::format("a search comes as application/json, not as {}", type)));
+  if (auto refused = wrong_type(request, "a search")) return responder.respond(*std::move(refused));
   auto body = request.body.empty() ? std::string("{}") : request.body;
   export_search(caller, request, std::move(body), std::move(responder));
 }

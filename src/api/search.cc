@@ -32,11 +32,7 @@ void keep_figures(audit::SearchAnswer& answer) {
 
 void Api::Impl::search_in(audit::Reader& reader, const Caller& caller, http::Request request,
                           http::Responder responder) {
-  const auto type = request.content_type();
-  // curl -d names a form unless told otherwise; what follows is read as JSON all the same.
-  if (!type.empty() && type != "application/json" && type != "application/x-www-form-urlencoded")
-    return responder.respond(
-        http::problem(415, fmt::format("a search comes as application/json, not as {}", type)));
+  if (auto refused = wrong_type(request, "a search")) return responder.respond(*std::move(refused));
   look(caller, std::move(responder),
        [self = shared_from_this(), &reader, caller, body = std::move(request.body)](
            const audit::Visibility& visibility, LookedAt& at) -> http::Response {

@@ -1,8 +1,6 @@
 // Coming in without an API key (docs/decisions/0095). Nobody is known here yet, so what is sent is small, is
 // looked at only where it does not come from the page of another site, and is refused in words that tell
 // nothing; who is let in gets a new token in a cookie, whatever token the browser brought.
-#include <charconv>
-
 #include "access/single_sign_on.h"
 #include "api/internal/cookies.h"
 #include "api/internal/impl.h"
@@ -95,14 +93,8 @@ std::optional<http::Response> Api::Impl::refuse_unread(const http::Request& requ
     return http::problem(403, "this was sent by a page of another site; sign in on a page of this server");
   if (request.header("content-encoding"))
     return http::problem(415, "signing in takes a body as it is, without Content-Encoding");
-  const auto length = request.header("content-length");
-  if (!length) return http::problem(411, "signing in takes a header Content-Length");
-  std::uint64_t bytes = 0;
-  const auto [end, failed] = std::from_chars(length->data(), length->data() + length->size(), bytes);
-  if (failed != std::errc{} || end != length->data() + length->size() || bytes > act_body_bytes_max)
-    return http::problem(Error{.kind = ErrorKind::exhausted,
-                               .message = "the body is larger than signing in takes",
-                               .limit = fmt::format("act_body_bytes_max = {}", act_body_bytes_max)});
+  if (!request.header("content-length"))
+    return http::problem(411, "signing in takes a header Content-Length");
   return std::nullopt;
 }
 

@@ -79,6 +79,9 @@ Result<std::unique_ptr<StateService>> StateService::open(TrailService& trail, pl
 }
 
 void StateService::start() {
+  // What was in the way may be gone, most of all where this is another version.
+  if (auto offered = outbox_->offer_all_again(); !offered)
+    spdlog::error("what the trail refused before waits on: {}", offered.error().message);
   relay();
   loop_.every(relay_period, [this] { relay(); });
   loop_.every(sweep_period, [this] { sweep(); });

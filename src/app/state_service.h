@@ -32,7 +32,8 @@ class StateService {
   StateService(const StateService&) = delete;
   StateService& operator=(const StateService&) = delete;
 
-  // Relays what a stop or a crash left, then, on a thread of its own, what comes. The trail runs already.
+  // Relays what a stop or a crash left and what the trail refused before, then, on a thread of its own, what
+  // comes. The trail runs already.
   void start();
   void stop();
 

@@ -80,7 +80,6 @@ class TrailService {
   // Of the home tenant.
   audit::Ingest& ingest() { return home_->ingest(); }
   audit::Reader& reader() { return home_->reader(); }
-  audit::Erasures& erasures() { return home_->erasures(); }
   const audit::KindRegistry& kinds() const { return *kinds_; }
   const vault::RootKey& root_key() const { return root_key_; }
   // Whether vault and signer lie below the data directory, where its backups would take them along.

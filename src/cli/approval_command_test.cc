@@ -3,7 +3,6 @@
 // the terminal as it is.
 #include <gtest/gtest.h>
 
-#include "base/mutex.h"
 #include "cli/cli.h"
 #include "cli/internal/approval.h"
 #include "cli/testing/recorder.h"
@@ -26,12 +25,10 @@ class Office {
  public:
   void add_routes(http::Router& router) {
     const auto add = [&](const char* method, const char* path, std::string body, unsigned status = 200) {
-      router.add(method, path, [this, body, status](const http::Request& request, http::Responder responder) {
-        const Lock lock(mutex_);
-        seen_.push_back(request.method + " " + request.path + " " +
-                        std::string(request.query_value("which").value_or("")) + request.body + " " +
-                        std::string(request.header("x-vestige-approval").value_or("-")));
-        responder.respond(testing::answer(body, status));
+      notes_.add(router, method, path, std::move(body), status, [](const http::Request& request) {
+        return request.method + " " + request.path + " " +
+               std::string(request.query_value("which").value_or("")) + request.body + " " +
+               std::string(request.header("x-vestige-approval").value_or("-"));
       });
     };
     add("GET", "/api/approvals", R"({"approvals":[)" + approval("asked") + R"(],"after":null})");
@@ -40,14 +37,10 @@ class Office {
     add("POST", "/api/approvals/{id}/decide", approval("approved"));
     add("POST", "/work", R"({"approval":)" + approval("asked") + "}", 202);
   }
-  std::vector<std::string> seen() const {
-    const Lock lock(mutex_);
-    return seen_;
-  }
+  std::vector<std::string> seen() const { return notes_.seen(); }
 
  private:
-  mutable Mutex mutex_;
-  std::vector<std::string> seen_ GUARDED_BY(mutex_);
+  testing::Notes notes_;
 };
 
 class ApprovalCommand : public ::testing::Test {

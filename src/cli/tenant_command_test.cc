@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "base/mutex.h"
 #include "cli/cli.h"
 #include "cli/internal/tenant.h"
 #include "cli/testing/recorder.h"
@@ -19,10 +18,8 @@ class Office {
  public:
   void add_routes(http::Router& router) {
     const auto add = [&](const char* method, const char* path, std::string body, unsigned status = 200) {
-      router.add(method, path, [this, body, status](const http::Request& request, http::Responder responder) {
-        const Lock lock(mutex_);
-        seen_.push_back(request.method + " " + request.path + " " + request.body);
-        responder.respond(testing::answer(body, status));
+      notes_.add(router, method, path, std::move(body), status, [](const http::Request& request) {
+        return request.method + " " + request.path + " " + request.body;
       });
     };
     const auto one = fmt::format("{{{}}}", tenant);
@@ -36,14 +33,10 @@ class Office {
     add("POST", "/api/tenants/{id}/resume", one);
     add("POST", "/api/tenants/{id}/administrator", offer, 201);
   }
-  std::vector<std::string> seen() const {
-    const Lock lock(mutex_);
-    return seen_;
-  }
+  std::vector<std::string> seen() const { return notes_.seen(); }
 
  private:
-  mutable Mutex mutex_;
-  std::vector<std::string> seen_ GUARDED_BY(mutex_);
+  testing::Notes notes_;
 };
 
 class TenantCommand : public ::testing::Test {

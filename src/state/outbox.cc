@@ -160,6 +160,12 @@ Status Outbox::offer_again(const Uuid& id) {
   return {};
 }
 
+Status Outbox::offer_all_again() {
+  VESTIGE_CHECKED(rows_->put_all_back());
+  wake();
+  return {};
+}
+
 Result<Outbox::Evicted> Outbox::evict(const std::function<bool(const OutboxEvent&)>& concerns) {
   Evicted evicted;
   for (const auto table : {OutboxRows::Table::waiting, OutboxRows::Table::refused}) {

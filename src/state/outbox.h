@@ -93,6 +93,7 @@ class Outbox {
   Result<std::vector<RefusedEvent>> refused(std::optional<Uuid> after, std::size_t rows_max);
   // Lets it wait for the relay again, in its old place; not_found where it was not set aside.
   Status offer_again(const Uuid& id);
+  Status offer_all_again();
 
   struct Evicted {
     std::vector<OutboxEvent> events;

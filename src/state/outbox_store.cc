@@ -218,6 +218,22 @@ Status OutboxRows::put_back(const Uuid& id) {
   });
 }
 
+// Opens none of them, so that one which is damaged keeps the others from nothing.
+Status OutboxRows::put_all_back() {
+  VESTIGE_TRY(const auto ids, database_.read([&](Transaction& transaction) -> Result<std::vector<Uuid>> {
+    std::vector<Uuid> found;
+    std::string id;
+    soci::statement rows =
+        (transaction.sql().prepare << "SELECT id FROM outbox_refused ORDER BY position", soci::into(id));
+    rows.execute();
+    while (rows.fetch())
+      if (const auto parsed = parse_uuid(id)) found.push_back(*parsed);
+    return found;
+  }));
+  for (const auto& id : ids) VESTIGE_CHECKED(put_back(id));
+  return {};
+}
+
 Result<std::vector<RefusedEvent>> OutboxRows::refused(std::optional<Uuid> after, std::size_t rows_max) {
   return database_.read([&](Transaction& transaction) -> Result<std::vector<RefusedEvent>> {
     auto& sql = transaction.sql();

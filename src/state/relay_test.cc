@@ -173,6 +173,28 @@ TEST_F(RelayTest, WhatIsInvalidIsSetAsideAloneAndCanBeOfferedAgain) {
   EXPECT_EQ(process.outbox.figures().value().refused, 0u);
 }
 
+TEST_F(RelayTest, AllThatWasSetAsideIsOfferedAgainAtOnceInItsOldOrder) {
+  Process process(database, entropy, trail.sink());
+  ASSERT_TRUE(process.outbox.offer_all_again());
+  process.add("acme", "poison");
+  process.add("acme", "a");
+  process.add("beta", "poison");
+  ASSERT_TRUE(process.relay.run_once());
+  EXPECT_EQ(process.outbox.figures().value().refused, 2u);
+  // One whose words cannot be opened any more goes with the others.
+  ASSERT_TRUE(process.database.write([](Transaction& transaction) -> Status {
+    transaction.sql() << "UPDATE outbox_refused SET reason = 'damaged' WHERE tenant = 'beta'";
+    return {};
+  }));
+  trail.poison = "nothing";
+  ASSERT_TRUE(process.outbox.offer_all_again());
+  EXPECT_EQ(process.outbox.figures().value().waiting, 2u);
+  EXPECT_EQ(process.outbox.figures().value().refused, 0u);
+  ASSERT_TRUE(process.relay.run_once());
+  EXPECT_EQ(trail.of("acme"), (std::vector<std::string>{"a", "poison"}));
+  EXPECT_EQ(trail.of("beta"), std::vector<std::string>{"poison"});
+}
+
 TEST_F(RelayTest, AnEventThatIsDamagedIsSetAsideAndTheOthersGoOn) {
   Process process(
       database, entropy, trail.sink(),

@@ -6,7 +6,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/mutex.h"
 #include "cli/internal/connection.h"
 #include "http/server.h"
 #include "platform/event_loop.h"
@@ -36,6 +38,30 @@ class ScriptedServer {
   platform::EventLoop loop_;
   http::Router router_;
   std::unique_ptr<http::Server> server_;
+};
+
+// Answers as it is told and notes what it was asked.
+class Notes {
+ public:
+  // `noted` makes the note of a request.
+  void add(http::Router& router, const char* method, const char* path, std::string body, unsigned status,
+           std::function<std::string(const http::Request&)> noted) {
+    router.add(method, path,
+               [this, body = std::move(body), status, noted = std::move(noted)](const http::Request& request,
+                                                                                http::Responder responder) {
+                 const Lock lock(mutex_);
+                 seen_.push_back(noted(request));
+                 responder.respond({.status = status, .body = body});
+               });
+  }
+  std::vector<std::string> seen() const {
+    const Lock lock(mutex_);
+    return seen_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<std::string> seen_ GUARDED_BY(mutex_);
 };
 
 inline http::Response answer(std::string body, unsigned status = 200) {

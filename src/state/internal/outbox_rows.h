@@ -41,6 +41,7 @@ class OutboxRows {
   // exhausted past limits::refused_max. Nothing where it is not there any more.
   Status set_aside(const OutboxRow& row, std::string_view reason, UnixMs now);
   Status put_back(const Uuid& id);
+  Status put_all_back();
   Result<std::vector<RefusedEvent>> refused(std::optional<Uuid> after, std::size_t rows_max);
   // Where each of `ids` is.
   Result<std::vector<Place>> places(const std::vector<Uuid>& ids);
