@@ -150,7 +150,7 @@ Result<store::AccountRow> Accounts::Impl::new_row(std::string_view tenant, const
 }
 
 Status Accounts::Impl::insert(state::Transaction& transaction, const store::AccountRow& row) const {
-  if (store::count_accounts(transaction) >= limits::accounts_max)
+  if (store::count_accounts(transaction, row.tenant) >= limits::accounts_max)
     return exhausted("there are too many accounts; no other can be made",
                      fmt::format("accounts_max = {}", limits::accounts_max));
   if (store::find_by_login_name(transaction, row.tenant, row.login_name))

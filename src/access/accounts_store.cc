@@ -78,9 +78,10 @@ std::vector<AccountRow> list_accounts(state::Transaction& transaction, const std
                 [&](auto& preparing) { preparing, use(tenant), use(after), use(rows); });
 }
 
-std::size_t count_accounts(state::Transaction& transaction) {
+std::size_t count_accounts(state::Transaction& transaction, const std::string& tenant) {
   int count = 0;
-  transaction.sql() << "SELECT COUNT(*) FROM access_accounts", into(count);
+  transaction.sql() << "SELECT COUNT(*) FROM access_accounts WHERE tenant = :tenant", use(tenant),
+      into(count);
   return static_cast<std::size_t>(count);
 }
 

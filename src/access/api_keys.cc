@@ -241,11 +241,8 @@ Status ApiKeys::add(const Created& created, const Principal* by) {
   auto about = created.about;
   if (by != nullptr) about.maker = maker_of(*by);
   Lock writing(writing_);
-  {
-    Lock lock(mutex_);
-    if (keys_.size() >= limits::keys_max) return too_many_keys();
-  }
   VESTIGE_CHECKED(database_.write([&](state::Transaction& transaction) -> Status {
+    if (store::count_keys(transaction, about.tenant) >= limits::keys_max) return too_many_keys();
     store::insert_key(transaction, row_of(about, digest));
     return record(transaction, "CREATED", about, by);
   }));

@@ -314,11 +314,11 @@ Status Approvals::make_room(state::Transaction& transaction, const store::Approv
       limits::open_approvals_per_asker_max)
     return not_now("too many of your approvals are open; withdraw some, or wait for their decision",
                    fmt::format("open_approvals_per_asker_max = {}", limits::open_approvals_per_asker_max));
-  if (store::count_open_approvals(transaction) >= limits::open_approvals_max)
+  if (store::count_open_approvals(transaction, row.tenant) >= limits::open_approvals_max)
     return not_now("too many approvals are open; somebody has to decide about some of them first",
                    fmt::format("open_approvals_max = {}", limits::open_approvals_max));
-  if (store::count_approvals(transaction) >= limits::approvals_max)
-    store::drop_oldest_ended_approval(transaction);
+  if (store::count_approvals(transaction, row.tenant) >= limits::approvals_max)
+    store::drop_oldest_ended_approval(transaction, row.tenant);
   return {};
 }
 

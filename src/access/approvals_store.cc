@@ -114,15 +114,17 @@ std::vector<ApprovalRow> approvals_about(state::Transaction& transaction, const 
                 [&](auto& preparing) { preparing, use(tenant), use(subject_index); });
 }
 
-std::size_t count_approvals(state::Transaction& transaction) {
+std::size_t count_approvals(state::Transaction& transaction, const std::string& tenant) {
   long long count = 0;
-  transaction.sql() << "SELECT COUNT(*) FROM access_approvals", into(count);
+  transaction.sql() << "SELECT COUNT(*) FROM access_approvals WHERE tenant = :tenant", use(tenant),
+      into(count);
   return static_cast<std::size_t>(count);
 }
 
-std::size_t count_open_approvals(state::Transaction& transaction) {
+std::size_t count_open_approvals(state::Transaction& transaction, const std::string& tenant) {
   long long count = 0;
-  transaction.sql() << "SELECT COUNT(*) FROM access_approvals WHERE ended = 0", into(count);
+  transaction.sql() << "SELECT COUNT(*) FROM access_approvals WHERE tenant = :tenant AND ended = 0",
+      use(tenant), into(count);
   return static_cast<std::size_t>(count);
 }
 
@@ -165,12 +167,13 @@ void update_approval(state::Transaction& transaction, const ApprovalRow& row) {
       use(row.decider_id), use(row.decider_name), use(row.decider_role), use(decided), use(row.id);
 }
 
-bool drop_oldest_ended_approval(state::Transaction& transaction) {
+bool drop_oldest_ended_approval(state::Transaction& transaction, const std::string& tenant) {
   std::string id;
   soci::statement statement =
       (transaction.sql().prepare
-           << "SELECT id FROM access_approvals WHERE ended > 0 ORDER BY ended, number LIMIT 1",
-       into(id));
+           << "SELECT id FROM access_approvals WHERE tenant = :tenant AND ended > 0 ORDER BY ended, number "
+              "LIMIT 1",
+       use(tenant), into(id));
   statement.execute();
   if (!statement.fetch()) return false;
   transaction.sql() << "DELETE FROM access_approvals WHERE id = :id", use(id);

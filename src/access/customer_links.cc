@@ -119,11 +119,11 @@ Result<Sessions::Opened> CustomerLinks::redeem(std::string_view tenant, std::str
     auto opened = sessions_.write(
         [&](state::Transaction& transaction, Sessions::Changes& changes) -> Result<Sessions::Opened> {
           if (!content->reusable) {
-            if (store::count_used_links(transaction) >= limits::used_links_max)
+            if (store::count_used_links(transaction, content->tenant) >= limits::used_links_max)
               return exhausted("too many links were used lately; try again later",
                                fmt::format("used_links_max = {}", limits::used_links_max));
             const auto digest = fields_.blind_index("customer-link.used", to_hex(content->id));
-            if (!store::use_link(transaction, digest, content->expires)) {
+            if (!store::use_link(transaction, content->tenant, digest, content->expires)) {
               why = "used_link";
               return wrong_link();
             }

@@ -27,6 +27,13 @@ std::vector<KeyRow> all_keys(state::Transaction& transaction) {
   return rows;
 }
 
+std::size_t count_keys(state::Transaction& transaction, const std::string& tenant) {
+  int count = 0;
+  transaction.sql() << "SELECT COUNT(*) FROM access_api_keys WHERE tenant = :tenant", use(tenant),
+      into(count);
+  return static_cast<std::size_t>(count);
+}
+
 bool has_key(state::Transaction& transaction, const std::string& id) {
   int count = 0;
   transaction.sql() << "SELECT COUNT(*) FROM access_api_keys WHERE id = :id", use(id), into(count);

@@ -1,4 +1,5 @@
-// Every bound of who may come in, in one place.
+// Every bound of who may come in, in one place. What a tenant has is counted by tenant and never all together:
+// nobody uses up what belongs to another, or learns by a refusal how much others have (decision 110).
 #pragma once
 
 #include <chrono>
@@ -15,7 +16,7 @@ inline constexpr std::size_t tenant_id_bytes_max = 63;
 inline constexpr std::size_t tenant_name_bytes_max = 256;
 
 // Accounts of people.
-inline constexpr std::size_t accounts_max = 100'000;        // of all tenants
+inline constexpr std::size_t accounts_max = 100'000;  // of a tenant
 inline constexpr std::size_t list_max = 1'000;              // accounts or sessions in one answer
 inline constexpr std::size_t accounts_ended_at_once = 256;  // in one transaction of the sweep
 inline constexpr std::size_t login_name_bytes_max = 128;
@@ -48,6 +49,7 @@ inline constexpr milliseconds account_failures_kept = std::chrono::hours(24);  /
 inline constexpr milliseconds address_failures_kept = std::chrono::hours(2);
 inline constexpr std::size_t tracked_pairs_max = 65'536;
 inline constexpr std::size_t tracked_addresses_max = 65'536;
+inline constexpr std::size_t tracked_accounts_max = 100'000;
 inline constexpr std::size_t known_addresses_max =
     8;  // of one account; an account-wide lock does not bind them
 inline constexpr milliseconds known_address_kept = std::chrono::hours(24 * 30);
@@ -56,13 +58,13 @@ inline constexpr std::size_t failure_events_per_minute_max = 60;  // past it the
 // Sessions.
 inline constexpr milliseconds idle_default = std::chrono::minutes(30);
 inline constexpr milliseconds absolute_default = std::chrono::hours(12);
-inline constexpr std::size_t sessions_max = 100'000;
+inline constexpr std::size_t sessions_max = 100'000;         // of a tenant
 inline constexpr std::size_t sessions_per_owner_max = 32;  // the one that was idle longest ends for the next
 inline constexpr std::size_t user_agent_bytes_max = 512;
 inline constexpr milliseconds seen_written_every = std::chrono::minutes(1);
 
 // API keys.
-inline constexpr std::size_t keys_max = 10'000;
+inline constexpr std::size_t keys_max = 10'000;  // of a tenant
 inline constexpr std::size_t key_name_bytes_max = 256;
 inline constexpr std::size_t key_ranges_max = 64;
 inline constexpr std::size_t keys_file_bytes_max = 16 << 20;  // of the file of before
@@ -71,7 +73,7 @@ inline constexpr std::size_t keys_file_bytes_max = 16 << 20;  // of the file of 
 inline constexpr milliseconds single_use_link_valid_max = std::chrono::hours(24 * 30);
 inline constexpr milliseconds reusable_link_valid_max = std::chrono::hours(12);
 inline constexpr std::size_t link_subject_bytes_max = 1'024;
-inline constexpr std::size_t used_links_max = 1'000'000;
+inline constexpr std::size_t used_links_max = 1'000'000;  // of a tenant
 inline constexpr milliseconds used_link_kept =
     std::chrono::hours(24);  // past its end: the clock may be set back
 
@@ -92,8 +94,8 @@ inline constexpr std::size_t approval_request_bytes_max = 64 << 10;  // kept unt
 inline constexpr std::size_t approval_reason_bytes_max = 1'024;      // the comment of a decision as well
 inline constexpr std::size_t approval_words_bytes_max = 512;
 inline constexpr std::size_t open_approvals_per_asker_max = 64;
-inline constexpr std::size_t open_approvals_max = 10'000;  // of all tenants
-inline constexpr std::size_t approvals_max = 100'000;      // with those that ended
+inline constexpr std::size_t open_approvals_max = 5'000;  // of a tenant
+inline constexpr std::size_t approvals_max = 20'000;      // with those that ended
 inline constexpr std::size_t approvals_list_max = 100;     // in one answer
 inline constexpr std::size_t approvals_expired_at_once = 256;
 inline constexpr milliseconds ended_approvals_kept = std::chrono::hours(24 * 90);

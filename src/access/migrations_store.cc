@@ -154,6 +154,14 @@ CREATE INDEX access_accounts_by_end ON access_accounts (expires) WHERE expires <
 ALTER TABLE access_sessions ADD COLUMN until BIGINT NOT NULL DEFAULT 0;
 )sql";
 
+// Of links that were used before, the tenant is not known; they are kept a day at most.
+constexpr std::string_view tenants_of_links = R"sql(
+ALTER TABLE access_used_links ADD COLUMN tenant VARCHAR(255) NOT NULL DEFAULT '';
+CREATE INDEX access_used_links_by_tenant ON access_used_links (tenant);
+CREATE INDEX access_api_keys_by_tenant ON access_api_keys (tenant);
+CREATE INDEX access_approvals_open_by_tenant ON access_approvals (tenant) WHERE ended = 0;
+)sql";
+
 constexpr state::Migration all[] = {
     {.module = "access", .number = 1, .sql = accounts},
     {.module = "access", .number = 2, .sql = sessions},
@@ -163,6 +171,7 @@ constexpr state::Migration all[] = {
     {.module = "access", .number = 6, .sql = approvals},
     {.module = "access", .number = 7, .sql = makers_of_keys},
     {.module = "access", .number = 8, .sql = ends_of_accounts},
+    {.module = "access", .number = 9, .sql = tenants_of_links},
 };
 
 }  // namespace

@@ -269,9 +269,9 @@ Result<Sessions::Opened> Sessions::start(state::Transaction& transaction, Change
   std::optional<Session> displaced;
   {
     Lock lock(memory.mutex);
-    if (memory.index.size() >= limits::sessions_max)
+    if (memory.index.count_of(session.tenant) >= memory.options.per_tenant_max)
       return exhausted("too many people are signed in; try again later",
-                       fmt::format("sessions_max = {}", limits::sessions_max));
+                       fmt::format("sessions_max = {}", memory.options.per_tenant_max));
     const auto own = memory.index.of(owner_key(session));
     if (own.size() >= limits::sessions_per_owner_max)
       displaced =

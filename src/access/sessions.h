@@ -48,6 +48,7 @@ struct Session {
 struct SessionOptions {
   std::chrono::milliseconds idle = limits::idle_default;
   std::chrono::milliseconds absolute = limits::absolute_default;
+  std::size_t per_tenant_max = limits::sessions_max;
 };
 
 class Sessions {

@@ -64,20 +64,23 @@ void set_seen(state::Transaction& transaction, const std::string& id, UnixMs see
   transaction.sql() << "UPDATE access_sessions SET seen = :seen WHERE id = :id", use(value), use(id);
 }
 
-bool use_link(state::Transaction& transaction, const std::string& digest, UnixMs expires) {
+bool use_link(state::Transaction& transaction, const std::string& tenant, const std::string& digest,
+              UnixMs expires) {
   int used = 0;
   transaction.sql() << "SELECT COUNT(*) FROM access_used_links WHERE digest = :digest", use(digest),
       into(used);
   if (used != 0) return false;
   const long long value = expires.value;
-  transaction.sql() << "INSERT INTO access_used_links (digest, expires) VALUES (:digest, :expires)",
-      use(digest), use(value);
+  transaction.sql()
+      << "INSERT INTO access_used_links (digest, expires, tenant) VALUES (:digest, :expires, :tenant)",
+      use(digest), use(value), use(tenant);
   return true;
 }
 
-std::size_t count_used_links(state::Transaction& transaction) {
+std::size_t count_used_links(state::Transaction& transaction, const std::string& tenant) {
   int count = 0;
-  transaction.sql() << "SELECT COUNT(*) FROM access_used_links", into(count);
+  transaction.sql() << "SELECT COUNT(*) FROM access_used_links WHERE tenant = :tenant", use(tenant),
+      into(count);
   return static_cast<std::size_t>(count);
 }
 

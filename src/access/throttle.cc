@@ -15,7 +15,7 @@ constexpr FailureTable::Rules address_rules{limits::address_failures_max, limits
                                             limits::tracked_addresses_max};
 constexpr FailureTable::Rules account_rules{limits::account_failures_max, limits::first_account_lock,
                                             limits::lock_max, limits::account_failures_kept,
-                                            limits::accounts_max};
+                                            limits::tracked_accounts_max};
 // Names that nobody has behave like accounts, and cannot push an account's count out.
 constexpr FailureTable::Rules unknown_rules{limits::account_failures_max, limits::first_account_lock,
                                             limits::lock_max, limits::account_failures_kept,

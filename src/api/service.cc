@@ -76,6 +76,10 @@ http::Response Api::Impl::metrics() {
   figure(out, "http_connections_total", "counter", "Connections since start.", server.connections_total);
   figure(out, "http_refused_total", "counter", "Connections and requests refused for a limit since start.",
          server.refused_total);
+  figure(
+      out, "http_answers_cut_total", "counter",
+      "Answers cut off since start because those that wait for slow readers took all the memory set aside.",
+      server.answers_cut_total);
   figure(out, "http_bytes_in_total", "counter", "Bytes received since start.", server.bytes_in);
   figure(out, "http_bytes_out_total", "counter", "Bytes sent since start.", server.bytes_out);
   if (const auto outbox = parts_.outbox.figures()) {

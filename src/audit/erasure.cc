@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include "audit/internal/certificate.h"
 #include "audit/internal/erasure_entry.h"
@@ -166,21 +167,25 @@ Status Erasures::check(const std::string& journal) {
             "of any later backup; it holds no keys), put it in place as {} and start again: what is in "
             "it is erased again before anything is served.",
             ledger_.counted, known, journal));
+  // By intent; after data were put back an index may have been given again, and the later record is ours.
+  std::map<std::uint64_t, std::uint64_t> records;
+  for (const auto& erasure : parts_.vault.erasures_of(parts_.stream.tenant()))
+    records[erasure.entry] = erasure.number;
   const auto snapshot = parts_.stream.snapshot();
   for (auto next = mark_of(parts_, outcome_mark); next != 0;) {
-    VESTIGE_TRY(const auto record, snapshot.read(next - 1));
-    VESTIGE_TRY(const auto outcome, internal::read_outcome(record.entry, next - 1));
+    VESTIGE_TRY(const auto entry, snapshot.read(next - 1));
+    VESTIGE_TRY(const auto outcome, internal::read_outcome(entry.entry, next - 1));
     for (const auto& ref : outcome.refs) parts_.index.add(ref, outcome.index);
-    ledger_.refs[outcome.journal_record] = outcome.refs;
-    const auto erasure = parts_.vault.erasure(outcome.journal_record);
-    if (!erasure || erasure->entry != outcome.intent)
+    const auto record = records.find(outcome.intent);
+    if (record == records.end())
       return fail(
           ErrorKind::conflict,
           fmt::format(
-              "Entry {} says that record {} of the vault's erasure journal {} destroyed a key by order of "
-              "entry {}, and that record says otherwise: vault and data do not belong together. Bring "
-              "back those that do.",
-              outcome.index, outcome.journal_record, journal, outcome.intent));
+              "Entry {} of {} says that a key was destroyed by order of entry {}, and the vault's erasure "
+              "journal {} has no such record: vault and data do not belong together. Bring back those that "
+              "do.",
+              outcome.index, parts_.stream.full_name(), outcome.intent, journal));
+    ledger_.refs[record->second] = outcome.refs;
     // Each names an earlier one, or the chain would not end.
     if (outcome.previous && *outcome.previous >= outcome.index)
       return corrupt("", 0, fmt::format("entry {} names a later erasure as the one before", outcome.index));
@@ -250,13 +255,12 @@ Result<std::uint64_t> Erasures::destroy(std::uint64_t index) {
                                    .epoch = erasure.epoch,
                                    .refs = {intent.ref},
                                    .erased_at = erasure.time,
-                                   .journal_record = erasure.number,
                                    .number = mark_of(parts_, count_mark) + 1,
                                    .previous = {}};
   if (const auto last = mark_of(parts_, outcome_mark); last != 0) outcome.previous = last - 1;
   VESTIGE_TRY(const auto placed, append(internal::outcome_event(id, outcome), outcome_mark));
   for (const auto& ref : outcome.refs) parts_.index.add(ref, placed.index);
-  ledger_.refs[outcome.journal_record] = outcome.refs;
+  ledger_.refs[erasure.number] = outcome.refs;
   return placed.index;
 }
 

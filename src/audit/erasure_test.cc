@@ -88,7 +88,7 @@ void expect_consistent(World& world, std::size_t erased) {
     ASSERT_EQ(outcome.intent, found.intents[at].index);
     ASSERT_EQ(outcome.refs, std::vector{found.intents[at].ref});
     ASSERT_EQ(outcome.number, at + 1);
-    ASSERT_EQ(world.vault->erasure(outcome.journal_record)->entry, outcome.intent);
+    ASSERT_EQ(world.vault->erasures_of("default").at(at).entry, outcome.intent);
     ASSERT_FALSE(world.vault->key_of(found.intents[at].ref).value());
     ASSERT_EQ(world.erasure_index->outcome_of(found.intents[at].ref), outcome.index);
   }

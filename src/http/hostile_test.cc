@@ -162,6 +162,41 @@ TEST(Hostile, AClientThatDoesNotReadIsLeft) {
   EXPECT_TRUE(testing::eventually([&] { return running.server().figures().connections_open == 0; }));
 }
 
+TEST(Hostile, DrippingReadsBuysNoTime) {
+  Running running({.write_timeout = std::chrono::seconds(1), .answer_bytes_per_second_min = 64 << 20});
+  RawClient client(running.port(), 4096);
+  client.send("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  running.held().take().respond(testing::text(std::string(32 << 20, 'x')));
+  EXPECT_TRUE(testing::eventually([&] {
+    client.read_exactly(4096);
+    return running.server().figures().connections_open == 0;
+  }));
+}
+
+// Property: answers that wait for their readers have no more than their budget together, whoever reads gets
+// his answer, and the room is there again once the slow ones have gone.
+TEST(Hostile, SlowReadersOfLongAnswersShareABudget) {
+  constexpr std::size_t long_answer = 16 << 20;  // more than a socket takes at once
+  Running running({.answers_in_flight_bytes_max = 2 * long_answer});
+  const auto ask = [&](RawClient& client, std::size_t bytes) {
+    client.send("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    running.held().take().respond(testing::text(std::string(bytes, 'x')));
+  };
+  RawClient first(running.port(), 4096), second(running.port(), 4096), third(running.port(), 4096);
+  ask(first, long_answer);
+  ask(second, long_answer);
+  ask(third, long_answer);
+  EXPECT_TRUE(testing::eventually([&] { return running.server().figures().answers_cut_total == 1; }));
+  EXPECT_LT(third.read_to_end().size(), long_answer);
+  expect_serving(running.port());
+  EXPECT_EQ(first.read_answer().body.size(), long_answer);
+  RawClient fourth(running.port(), 4096);
+  ask(fourth, long_answer);
+  EXPECT_EQ(fourth.read_answer().body.size(), long_answer);
+  EXPECT_EQ(second.read_answer().body.size(), long_answer);
+  EXPECT_EQ(running.server().figures().answers_cut_total, 1u);
+}
+
 TEST(Hostile, AClientThatGoesWhileItIsServedHarmsNobody) {
   Running running;
   {

@@ -12,6 +12,10 @@ inline constexpr std::size_t body_reserve_bytes_max = 256 << 10;  // allocated o
 inline constexpr std::size_t chunk_line_bytes_max = 1 << 10;      // a chunk's size with its extensions
 inline constexpr std::size_t trailer_bytes_max = 8 << 10;         // after the last chunk; read and dropped
 inline constexpr std::size_t inflate_step_bytes = 32 << 10;       // decompressed at a time
+
+// An answer's body up to this counts as part of its connection, of which there are connections_max.
+inline constexpr std::size_t answer_bytes_uncounted = 16 << 10;
+
 inline constexpr int zstd_window_log_max = 23;  // 8 MiB, what RFC 8878 asks every decoder to support
 
 inline constexpr std::size_t turned_away_max = 64;  // connections past connections_max being told so at once

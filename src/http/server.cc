@@ -193,6 +193,7 @@ ServerFigures Server::figures() const {
                         .bytes_in = tally.bytes_in.load(),
                         .bytes_out = tally.bytes_out.load(),
                         .refused_total = tally.refused_total.load(),
+                        .answers_cut_total = tally.answers_cut_total.load(),
                         .responses_by_status = {}};
   for (unsigned status = 0; status < tally.responses_by_status.size(); ++status)
     if (const auto count = tally.responses_by_status[status].load(); count != 0)

@@ -29,9 +29,13 @@ struct ServerOptions {
   std::size_t body_bytes_max = 16 << 20;               // after content-encoding is undone; 413 past it
   std::size_t connections_max = 1024;                  // past it: accepted, answered 503, closed
   std::size_t bodies_in_flight_bytes_max = 256 << 20;  // of all requests being read or handled; 503 past it
-  std::chrono::seconds idle_timeout{60};               // between requests
-  std::chrono::seconds request_timeout{30};            // to read one request's header and body
-  std::chrono::seconds write_timeout{30};              // without progress
+  // Of all answers that wait for their readers; past it the connection of one that does not fit is cut.
+  std::size_t answers_in_flight_bytes_max = 256 << 20;
+  std::chrono::seconds idle_timeout{60};     // between requests
+  std::chrono::seconds request_timeout{30};  // to read one request's header and body
+  std::chrono::seconds write_timeout{30};    // without progress
+  // Whoever takes an answer slower than this, for longer than write_timeout, is left: others need the room.
+  std::size_t answer_bytes_per_second_min = 16 << 10;
   std::chrono::seconds drain_timeout{10};
   std::size_t stream_buffer_bytes_max =
       4 << 20;  // of one event stream's unsent bytes; past it the stream is closed
@@ -99,7 +103,8 @@ class Router {
 };
 
 struct ServerFigures {  // for /metrics; all since start
-  std::uint64_t connections_open, connections_total, requests_total, bytes_in, bytes_out, refused_total;
+  std::uint64_t connections_open, connections_total, requests_total, bytes_in, bytes_out, refused_total,
+      answers_cut_total;
   std::map<unsigned, std::uint64_t> responses_by_status;
 };
 

@@ -25,7 +25,11 @@ void take_key_out(Slot& slot, const ErasureRecord& record) {
 }
 
 Erasure erasure_of(const ErasureRecord& record, std::uint64_t number) {
-  return {.number = number, .entry = record.entry, .epoch = record.epoch, .time = record.time};
+  return {.number = number,
+          .tenant = record.tenant,
+          .entry = record.entry,
+          .epoch = record.epoch,
+          .time = record.time};
 }
 
 std::unexpected<Error> too_old(const ErasureRecord& record, const Slot& slot, std::uint64_t number) {
@@ -50,12 +54,13 @@ std::uint64_t FileVault::erasures() const {
   return erasures_.size();
 }
 
-Result<Erasure> FileVault::erasure(std::uint64_t number) const {
+std::vector<Erasure> FileVault::erasures_of(std::string_view tenant) const {
+  const auto hash = tenant_hash(subject_mac_, tenant);
+  std::vector<Erasure> found;
   const Lock lock(mutex_);
-  if (number < erasures_.size()) return erasures_[number];
-  return fail(ErrorKind::not_found,
-              fmt::format("The vault's erasure journal {} has {} records; there is no record {}.",
-                          files_.describe(journal_path), erasures_.size(), number));
+  std::ranges::copy_if(erasures_, std::back_inserter(found),
+                       [&](const auto& erasure) { return erasure.tenant == hash; });
+  return found;
 }
 
 Result<Erasure> FileVault::erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) {
@@ -79,7 +84,10 @@ Result<Erasure> FileVault::erase(std::string_view tenant, const Hash& subject, s
   const Lock lock(mutex_);
   barred_.erase(subject);
   VESTIGE_CHECKED(reach(changes_made_));
-  const auto found = std::ranges::find(erasures_.rbegin(), erasures_.rend(), entry, &Erasure::entry);
+  // Each tenant's entries are numbered from 0.
+  const auto found = std::find_if(erasures_.rbegin(), erasures_.rend(), [&](const Erasure& erasure) {
+    return erasure.entry == entry && erasure.tenant == record.tenant;
+  });
   if (found == erasures_.rend())
     return damaged(journal_path, journal_header_bytes,
                    fmt::format("it has no record of the erasure by entry {}", entry));

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -49,7 +50,8 @@ struct SubjectView {
 
 // The destruction of one key, as the vault's erasure journal has it.
 struct Erasure {
-  std::uint64_t number = 0;  // of the journal's record, from 0
+  std::uint64_t number = 0;  // of the journal's record, from 0; counts those of all tenants
+  Hash tenant{};             // the tenant's keyed hash
   std::uint64_t entry = 0;   // index of the erasure's intent
   std::uint32_t epoch = 0;   // of the key that is gone
   UnixMs time{};
@@ -99,9 +101,9 @@ class Vault {
   // failure interrupted and gives the same answer. A subject that was never seen counts as erased from now
   // on. conflict where another entry erased it already.
   virtual Result<Erasure> erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) = 0;
-  // The erasures of the journal, in order; not_found past the last.
+  // How many the journal has, and those of one tenant in its order.
   virtual std::uint64_t erasures() const = 0;
-  virtual Result<Erasure> erasure(std::uint64_t number) const = 0;
+  virtual std::vector<Erasure> erasures_of(std::string_view tenant) const = 0;
   // Gives an erased subject a new ref and key; what the old key sealed stays unreadable. Durable when it
   // returns. conflict where the subject is not erased.
   virtual Result<SubjectView> reauthorise(std::string_view tenant, std::string_view subject) = 0;

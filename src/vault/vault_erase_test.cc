@@ -87,7 +87,7 @@ void do_something(VaultWorld& world, Model& model, std::mt19937_64& random) {
     ASSERT_EQ(done->number, model.entries.size());
     ASSERT_EQ(done->epoch, person.epoch);
     ASSERT_EQ(erase(world, name, entry).value(), *done);
-    ASSERT_EQ(world.vault->erasure(done->number).value(), *done);
+    ASSERT_EQ(world.vault->erasures_of("acme").at(done->number), *done);
     if (person.state != SubjectState::never) model.dead.insert(person.owner.ref);
     person = {SubjectState::erased, person.epoch, {}, entry};
     model.entries.push_back(entry);

@@ -244,6 +244,17 @@ def test_erasing_a_person_of_one_tenant_leaves_the_other_ones(context):
             answer = member.ask("POST", "/api/subjects/erase", {"subject": subject})
             assert answer.status == 200, answer
             assert member.ask("GET", answer.json()["certificatePath"]).body.decode() == answer.json()["certificate"]
+    # What is on record of one tenant's erasures is the same whatever another one did before.
+    told = {}
+    for member in (world.home, world.acme):
+        found = member.ask("POST", SEARCH, {"kind": "system.erasure", "action": "ERASED", "order": "ascending"}).json()["events"]
+        told[member] = [{name: value for name, value in each["detail"].items() if isinstance(value, int)} for each in found]
+        indexes = [each["index"] for each in found]
+        for number, (detail, index) in enumerate(zip(told[member], indexes), 1):
+            assert detail.pop("erasure") == number, found
+            assert detail.pop("intent") < index, found
+            assert detail.pop("previous", None) == (indexes[number - 2] if number > 1 else None), found
+    assert told[world.home] == told[world.acme] == [{"epoch": 0}] * 2, told
     server.stop()
     assert verifiers.python_verify(server.data)["ok"]
     said = context.vestige("verify", data=server.data)

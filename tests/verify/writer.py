@@ -161,7 +161,7 @@ class Writer:
         if index == self.erased_by + 1:
             return {"kind": "system.erasure", "action": "ERASED",
                     "detail": {"epoch": 0, "erasedAt": time_text(EPOCH_MS), "erasure": 1, "intent": self.erased_by,
-                               "journalRecord": 0, "refs": [ref]}}
+                               "refs": [ref]}}
         return {}
 
     def records(self, stream, count):

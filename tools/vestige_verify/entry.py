@@ -182,7 +182,7 @@ class Sections:
         """The verdict of every section that waits. report(stream, index, file, reason) takes the first of each tenant that is
         wrong, report_vault(file, reason) what the vault has not done."""
         for tenant, waiting in self.waiting.items():
-            authorities, missing = self.erasures.authorities(tenant, self.keys.records), []
+            authorities, missing = self.erasures.authorities(tenant, self.keys), []
             for section in waiting:
                 entries = [authorities.get(ref) for ref in section[4]]
                 if not self.keys.complete:

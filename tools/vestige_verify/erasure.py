@@ -14,7 +14,7 @@ class Erasures:
 
     def __init__(self):
         self.intents = {}  # tenant -> ref -> index
-        self.outcomes = {}  # tenant -> list of (index, intent, journal record, refs)
+        self.outcomes = {}  # tenant -> list of (index, intent, refs)
 
     def note(self, entry, index):
         if entry["kind"] != KIND or entry["action"] not in ("INTENDED", "ERASED"):
@@ -26,20 +26,20 @@ class Erasures:
                 self.intents.setdefault(entry["tenant"], {})[ref] = index
                 return
             refs = [from_base64(ref, "one of its refs", 16) for ref in detail["refs"]]
-            numbers = detail["intent"], detail["journalRecord"]
-            if not refs or not all(isinstance(number, int) for number in numbers):
+            intent = detail["intent"]
+            if not refs or not isinstance(intent, int):
                 raise TypeError
         except (TypeError, KeyError, AttributeError) as error:
             raise Damage("the entry is an erasure, and its detail is not what the format says") from error
-        self.outcomes.setdefault(entry["tenant"], []).append((index, *numbers, refs))
+        self.outcomes.setdefault(entry["tenant"], []).append((index, intent, refs))
 
-    def authorities(self, tenant, records):
-        """By ref the entry that accounts for its missing key. `records`: those of the vault's journal."""
+    def authorities(self, tenant, keys):
+        """By ref the entry that accounts for its missing key."""
         found = {}
-        for index, _, _, refs in self.outcomes.get(tenant, []):
+        for index, _, refs in self.outcomes.get(tenant, []):
             for ref in refs:
                 found[ref] = min(index, found.get(ref, index))
-        ordered = {record.entry_index for record in records}
+        ordered = keys.ordered_by(tenant)
         for ref, index in self.intents.get(tenant, {}).items():
             if ref not in found and index in ordered:
                 found[ref] = index
@@ -47,17 +47,18 @@ class Erasures:
 
     def check_vault(self, keys, report, note):
         """Whether the vault did what the trail says. report(file, reason)."""
-        for outcomes in self.outcomes.values():
-            for index, intent, number, refs in outcomes:
-                if number >= len(keys.records) or keys.records[number].entry_index != intent:
-                    report("vault/erased", f"entry {index} says that record {number} of the journal is the erasure that entry "
-                                           f"{intent} ordered, and it is not: an older vault was put back, or another one")
+        for tenant, outcomes in self.outcomes.items():
+            ordered = keys.ordered_by(tenant)
+            for index, intent, refs in outcomes:
+                if intent not in ordered:
+                    report("vault/erased", f"entry {index} says that what entry {intent} ordered was carried out, and the "
+                                           "journal has no such erasure: an older vault was put back, or another one")
                 for ref in refs:
                     if keys.key_of(ref) is not None:
                         report("vault/top", f"entry {index} says that the key of {to_base64(ref)} was destroyed, and the "
                                             "vault has it: an older vault was put back")
         for tenant, intents in self.intents.items():
-            finished = {intent for _, intent, _, _ in self.outcomes.get(tenant, [])}
+            finished = {intent for _, intent, _ in self.outcomes.get(tenant, [])}
             for index in sorted(set(intents.values()) - finished):
                 note(f"the erasure that entry {index} ordered is not finished: the server finishes it when it starts")
 

@@ -320,6 +320,14 @@ class Keys:
                                         f"of this subject names {last.get(slot.subject_hash)}"))
                 return
 
+    def ordered_by(self, tenant):
+        """The tenant's entries that the journal says were carried out."""
+        if not self.available():
+            return set()
+        name = tenant.encode()
+        hashed = hmac_sha256(self.top.hash_secret, len(name).to_bytes(4, "little") + name)
+        return {record.entry_index for record in self.records if record.tenant_hash == hashed}
+
     def available(self):
         return self.top is not None and self.top.opened
 

@@ -41,7 +41,7 @@ std::optional<AccountRow> find_by_email(state::Transaction& transaction, const s
 // By login name, those after `after`.
 std::vector<AccountRow> list_accounts(state::Transaction& transaction, const std::string& tenant,
                                       const std::string& after, std::size_t limit);
-std::size_t count_accounts(state::Transaction& transaction);
+std::size_t count_accounts(state::Transaction& transaction, const std::string& tenant);
 // Whether there is one that is active at this time, as far as is known now.
 bool has_active_with_role(state::Transaction& transaction, const std::string& tenant, const std::string& role,
                           UnixMs at);

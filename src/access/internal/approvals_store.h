@@ -44,16 +44,16 @@ std::vector<ApprovalRow> approvals_due(state::Transaction& transaction, UnixMs n
 std::vector<ApprovalRow> approvals_about(state::Transaction& transaction, const std::string& tenant,
                                          const std::string& subject_index);
 
-std::size_t count_approvals(state::Transaction& transaction);
-std::size_t count_open_approvals(state::Transaction& transaction);
+std::size_t count_approvals(state::Transaction& transaction, const std::string& tenant);
+std::size_t count_open_approvals(state::Transaction& transaction, const std::string& tenant);
 std::size_t count_open_approvals_of(state::Transaction& transaction, const std::string& tenant,
                                     const std::string& asker_kind, const std::string& asker_id);
 
 void insert_approval(state::Transaction& transaction, const ApprovalRow& row);
 // Everything that changes in its life.
 void update_approval(state::Transaction& transaction, const ApprovalRow& row);
-// The one that ended first; false where none ended.
-bool drop_oldest_ended_approval(state::Transaction& transaction);
+// The tenant's that ended first; false where none ended.
+bool drop_oldest_ended_approval(state::Transaction& transaction, const std::string& tenant);
 void drop_approvals_ended(state::Transaction& transaction, UnixMs before);
 
 }  // namespace vestige::access::store

@@ -19,6 +19,7 @@ struct KeyRow {
 };
 
 std::vector<KeyRow> all_keys(state::Transaction& transaction);
+std::size_t count_keys(state::Transaction& transaction, const std::string& tenant);
 bool has_key(state::Transaction& transaction, const std::string& id);
 void insert_key(state::Transaction& transaction, const KeyRow& row);
 void delete_key(state::Transaction& transaction, const std::string& id);

@@ -19,6 +19,7 @@ void SessionIndex::insert(StoredSession stored) {
   const auto id = stored.session.id;
   CHECK(by_digest_.emplace(stored.digest, id).second);
   by_owner_.emplace(owner_key(stored.session), id);
+  ++by_tenant_[stored.session.tenant];
   CHECK(by_id_.emplace(id, std::move(stored)).second);
 }
 
@@ -37,7 +38,14 @@ void SessionIndex::erase(const Uuid& id) {
   if (place == by_id_.end()) return;
   by_digest_.erase(place->second.digest);
   by_owner_.erase({owner_key(place->second.session), id});
+  const auto tenant = by_tenant_.find(place->second.session.tenant);
+  if (--tenant->second == 0) by_tenant_.erase(tenant);
   by_id_.erase(place);
+}
+
+std::size_t SessionIndex::count_of(const std::string& tenant) const {
+  const auto place = by_tenant_.find(tenant);
+  return place == by_tenant_.end() ? 0 : place->second;
 }
 
 StoredSession* SessionIndex::find(const Uuid& id) {

@@ -35,7 +35,8 @@ struct Sessions::Changes {
 
 // Not thread-safe.
 //
-// Invariants: 1. every session is in all three indexes; 2. no two have one digest.
+// Invariants: 1. every session is in all indexes; 2. no two have one digest; 3. a tenant without sessions is
+// in none.
 class SessionIndex {
  public:
   void insert(StoredSession stored);
@@ -47,6 +48,7 @@ class SessionIndex {
   // What belongs to one person, see owner_key().
   std::vector<const StoredSession*> of(const std::string& owner) const;
   std::size_t size() const { return by_id_.size(); }
+  std::size_t count_of(const std::string& tenant) const;
   template <typename Visit>
   void for_each(Visit&& visit) {
     for (auto& [id, stored] : by_id_) visit(stored);
@@ -59,6 +61,7 @@ class SessionIndex {
   std::map<Uuid, StoredSession> by_id_;
   std::unordered_map<Hash, Uuid, ByPrefix> by_digest_;
   std::set<std::pair<std::string, Uuid>> by_owner_;
+  std::map<std::string, std::size_t> by_tenant_;  // how many
 };
 
 std::string owner_key(std::string_view tenant, const Uuid& account);

@@ -26,9 +26,10 @@ void set_until(state::Transaction& transaction, const std::string& id, UnixMs un
 void set_seen(state::Transaction& transaction, const std::string& id, UnixMs seen);
 
 // The table access_used_links: customers' links that are good once and were used.
-bool use_link(state::Transaction& transaction, const std::string& digest,
-              UnixMs expires);  // false: it was used
-std::size_t count_used_links(state::Transaction& transaction);
+// False: it was used.
+bool use_link(state::Transaction& transaction, const std::string& tenant, const std::string& digest,
+              UnixMs expires);
+std::size_t count_used_links(state::Transaction& transaction, const std::string& tenant);
 void drop_expired_links(state::Transaction& transaction, UnixMs before);
 
 }  // namespace vestige::access::store

@@ -115,9 +115,8 @@ std::string outcome_event(const Uuid& id, const ErasureOutcome& outcome) {
   const auto previous = outcome.previous ? fmt::format("\"previous\":{},", *outcome.previous) : "";
   return by_server(
       id, erased_action,
-      fmt::format(R"("epoch":{},"erasedAt":"{}","erasure":{},"intent":{},"journalRecord":{},{}"refs":[{}])",
-                  outcome.epoch, format_time(outcome.erased_at), outcome.number, outcome.intent,
-                  outcome.journal_record, previous, refs));
+      fmt::format(R"("epoch":{},"erasedAt":"{}","erasure":{},"intent":{},{}"refs":[{}])", outcome.epoch,
+                  format_time(outcome.erased_at), outcome.number, outcome.intent, previous, refs));
 }
 
 std::string certified_event(const Uuid& id, std::uint64_t intent, std::uint64_t outcome,
@@ -151,7 +150,6 @@ Result<ErasureOutcome> read_outcome(std::string_view entry, std::uint64_t index)
                          .epoch = static_cast<std::uint32_t>(detail.number("epoch", epoch_max)),
                          .refs = detail.refs("refs"),
                          .erased_at = parse_time(detail.text("erasedAt")).value_or(UnixMs{}),
-                         .journal_record = detail.number("journalRecord"),
                          .number = detail.number("erasure"),
                          .previous = {}};
   if (detail.has("previous")) outcome.previous = detail.number("previous");

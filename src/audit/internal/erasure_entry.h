@@ -32,7 +32,6 @@ struct ErasureOutcome {
   std::uint32_t epoch = 0;
   std::vector<Block16> refs;
   UnixMs erased_at{};
-  std::uint64_t journal_record = 0;
   std::uint64_t number = 0;  // counted from 1
   std::optional<std::uint64_t> previous;
 };

@@ -47,7 +47,9 @@ class ForgetfulVault final : public vault::Vault {
     return under_.erase(tenant, subject, entry);
   }
   std::uint64_t erasures() const override { return under_.erasures(); }
-  Result<vault::Erasure> erasure(std::uint64_t number) const override { return under_.erasure(number); }
+  std::vector<vault::Erasure> erasures_of(std::string_view tenant) const override {
+    return under_.erasures_of(tenant);
+  }
   Result<vault::SubjectView> reauthorise(std::string_view tenant, std::string_view subject) override {
     return under_.reauthorise(tenant, subject);
   }

@@ -1,4 +1,5 @@
-// Bytes that all connections share: a request holds what of its body has arrived, until it is answered.
+// Bytes that all connections share: a request holds what of its body has arrived, until it is answered, and
+// a long answer its body, until it is written.
 #pragma once
 
 #include <atomic>
@@ -30,7 +31,7 @@ class Budget {
   std::atomic<std::size_t> used_{0};
 };
 
-// One request's share; gives it back when it goes. The budget outlives it.
+// One connection's share; gives it back when it goes. The budget outlives it.
 class Reservation {
  public:
   explicit Reservation(Budget& budget) : budget_(budget) {}

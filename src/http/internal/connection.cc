@@ -39,7 +39,8 @@ Connection::Connection(std::shared_ptr<Core> core, platform::TcpSocket socket, b
       reader_({.header_bytes_max = core_->options.header_bytes_max,
                .body_bytes_max = core_->options.body_bytes_max},
               core_->budget),
-      input_(core_->options.header_bytes_max + limits::read_bytes_body) {
+      input_(core_->options.header_bytes_max + limits::read_bytes_body),
+      held_(core_->answers) {
   reader_.start();
   error_code ignored;  // a connection that is already gone shows at the first read
   transport_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -154,7 +155,8 @@ Awaitable<bool> Connection::exchange() {
   }
   prepare_response(*std::move(response), Framing::length);
   bool written = write_now();
-  if (!written) written = co_await write_rest();
+  if (!written && hold_answer()) written = co_await write_rest();
+  held_.release();
   co_return written&& keep_alive_;
 }
 
@@ -335,13 +337,28 @@ bool Connection::write_now() {
   return asio::buffer_size(output()) == 0;
 }
 
+bool Connection::hold_answer() {
+  const auto bytes = body_withheld_ ? 0 : response_.body.size();
+  if (bytes <= limits::answer_bytes_uncounted || held_.grow_to(bytes)) return true;
+  // It cannot become a refusal any more: what was asked for is done, and part of the answer may be out.
+  core_->tally.answers_cut_total.fetch_add(1, std::memory_order_relaxed);
+  broken_ = true;
+  return false;
+}
+
 Awaitable<bool> Connection::write_rest() {
   const Phase before = phase_;
   if (phase_ != Phase::streaming) phase_ = Phase::writing;
+  const auto patience = core_->options.write_timeout;
+  const auto until =
+      core_->now() + patience +
+      std::chrono::seconds(asio::buffer_size(output()) / core_->options.answer_bytes_per_second_min);
   error_code error;
   auto token = asio::redirect_error(asio::use_awaitable, error);
   while (!broken_ && asio::buffer_size(output()) != 0) {
-    set_deadline(core_->options.write_timeout);
+    set_deadline(phase_ == Phase::streaming
+                     ? patience
+                     : std::min<std::chrono::nanoseconds>(patience, until - core_->now()));
     const auto buffers = output();
     const std::size_t count = co_await transport_.async_write_some(buffers, token);
     advance_output(count);

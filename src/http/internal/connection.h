@@ -4,7 +4,8 @@
 // 1. Everything but drain(), abort() and expire_if_due() runs on the strand; those three post to it.
 // 2. At most one request is being handled, so pipelined answers cannot overtake each other; what the client
 //    sends meanwhile waits in the kernel and slows it down.
-// 3. Its memory is bounded: one header, one body within the budget, and the answers that handlers give.
+// 3. Its memory is bounded: one header, one body within the budget, and one answer within that of answers.
+//    A reader may take its time over an answer, but not as long as it likes.
 // 4. While it waits for the client a deadline stands; the server's sweep notices when it has passed.
 #pragma once
 
@@ -74,6 +75,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void frame_chunk();
   // Sends what fits without waiting. True when all is out.
   bool write_now();
+  // Before waiting for the reader of an answer: false where there is no room to keep it meanwhile.
+  bool hold_answer();
   void advance_output(std::size_t count);
   std::array<boost::asio::const_buffer, 2> output() const;
   void set_deadline(std::chrono::nanoseconds patience);
@@ -96,6 +99,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Response response_;
   std::string head_;
   std::size_t written_ = 0;     // of head_ and response_.body together
+  Reservation held_;            // of the answer that waits for its reader
   bool body_withheld_ = false;  // HEAD, 204, 304
 
   Phase phase_ = Phase::handshake;

@@ -22,7 +22,7 @@ class Connection;
 
 struct Tally {
   std::atomic<std::uint64_t> connections_total{0}, requests_total{0}, bytes_in{0}, bytes_out{0},
-      refused_total{0};
+      refused_total{0}, answers_cut_total{0};
   std::array<std::atomic<std::uint64_t>, 600> responses_by_status{};
 };
 
@@ -33,7 +33,8 @@ class Core {
         router(routes),
         gate(std::move(judge)),
         clock(platform::system_clock()),
-        budget(options.bodies_in_flight_bytes_max) {}
+        budget(options.bodies_in_flight_bytes_max),
+        answers(options.answers_in_flight_bytes_max) {}
 
   enum class Admission { welcome, turned_away, refused };
   Admission admission() const EXCLUDES(mutex_);  // of one more connection
@@ -58,7 +59,8 @@ class Core {
   const Router& router;
   const Gate gate;
   platform::Clock& clock;
-  Budget budget;
+  Budget budget;   // of requests' bodies
+  Budget answers;  // of answers' bodies
   Tally tally;
   std::optional<boost::asio::ssl::context> tls;
 

@@ -45,7 +45,7 @@ class FileVault final : public Vault {
   Result<Erasure> erase(std::string_view tenant, const Hash& subject, std::uint64_t entry) override
       EXCLUDES(mutex_, erasing_);
   std::uint64_t erasures() const override EXCLUDES(mutex_);
-  Result<Erasure> erasure(std::uint64_t number) const override EXCLUDES(mutex_);
+  std::vector<Erasure> erasures_of(std::string_view tenant) const override EXCLUDES(mutex_);
   Result<SubjectView> reauthorise(std::string_view tenant, std::string_view subject) override
       EXCLUDES(mutex_, erasing_);
   Status sync() override EXCLUDES(mutex_);

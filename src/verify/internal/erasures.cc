@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/encoding.h"
+#include "crypto/digest.h"
 #include "json/json.h"
 #include "verify/internal/json_member.h"
 
@@ -18,10 +19,9 @@ std::optional<Block16> ref_in(const json::Value& value) {
 
 std::optional<ErasuresSeen::Outcome> read_outcome(const json::Value& detail, std::uint64_t index) {
   const auto intent = number_in(detail, "intent");
-  const auto record = number_in(detail, "journalRecord");
   const auto refs = detail.find("refs");
-  if (!intent || !record || !refs.is_array() || refs.size() == 0) return std::nullopt;
-  ErasuresSeen::Outcome outcome{.index = index, .intent = *intent, .journal_record = *record, .refs = {}};
+  if (!intent || !refs.is_array() || refs.size() == 0) return std::nullopt;
+  ErasuresSeen::Outcome outcome{.index = index, .intent = *intent, .refs = {}};
   for (std::size_t i = 0; i < refs.size(); ++i) {
     const auto ref = ref_in(refs.at(i));
     if (!ref) return std::nullopt;
@@ -30,9 +30,12 @@ std::optional<ErasuresSeen::Outcome> read_outcome(const json::Value& detail, std
   return outcome;
 }
 
-std::set<std::uint64_t> ordered_in(const vault::Journal& journal) {
+// The tenant's entries that the vault's journal says were carried out.
+std::set<std::uint64_t> ordered_by(std::string_view tenant, const VaultKeys& keys) {
+  const auto hash = vault::tenant_hash(crypto::HmacKey(keys.image().top.subject_secret.bytes), tenant);
   std::set<std::uint64_t> entries;
-  for (const auto& record : journal.records) entries.insert(record.entry);
+  for (const auto& record : keys.image().journal.records)
+    if (record.tenant == hash) entries.insert(record.entry);
   return entries;
 }
 
@@ -62,7 +65,7 @@ std::optional<std::string> note_erasure(const EntryFacts& facts, std::uint64_t i
   return fmt::format("the detail of this erasure's {} is not what the format says", facts.action);
 }
 
-Authorities::Authorities(const ErasuresSeen& seen, const VaultKeys& keys) {
+Authorities::Authorities(const ErasuresSeen& seen, std::string_view tenant, const VaultKeys& keys) {
   const auto first = [this](const Block16& ref, std::uint64_t entry) {
     const auto [place, added] = entries_.try_emplace(ref, entry);
     if (!added) place->second = std::min(place->second, entry);
@@ -70,7 +73,7 @@ Authorities::Authorities(const ErasuresSeen& seen, const VaultKeys& keys) {
   for (const auto& outcome : seen.outcomes)
     for (const auto& ref : outcome.refs) first(ref, outcome.index);
   // An order that was carried out and is not on record yet.
-  const auto ordered = ordered_in(keys.image().journal);
+  const auto ordered = ordered_by(tenant, keys);
   for (const auto& intent : seen.intents)
     if (!entries_.contains(intent.ref) && ordered.contains(intent.index)) first(intent.ref, intent.index);
 }
@@ -85,23 +88,19 @@ std::optional<std::uint64_t> Authorities::erased_by(std::span<const Block16> ref
   return first;
 }
 
-void check_erasures(const ErasuresSeen& seen, const VaultKeys& keys, bool while_running, Problems& problems,
-                    std::vector<std::string>& notes) {
+void check_erasures(const ErasuresSeen& seen, std::string_view tenant, const VaultKeys& keys,
+                    bool while_running, Problems& problems, std::vector<std::string>& notes) {
   if (while_running) return;
-  const auto& image = keys.image();
+  const auto ordered = ordered_by(tenant, keys);
   std::set<std::uint64_t> finished;
   for (const auto& outcome : seen.outcomes) {
     finished.insert(outcome.intent);
-    const bool recorded = outcome.journal_record < image.journal.records.size() &&
-                          image.journal.records[outcome.journal_record].entry == outcome.intent;
-    if (!recorded)
+    if (!ordered.contains(outcome.intent))
       problems.add(
-          Part::vault, "vault/erased",
-          vault::journal_header_bytes + outcome.journal_record * vault::journal_record_bytes,
-          fmt::format(
-              "entry {} says that record {} of the journal is the erasure that entry {} ordered, and it is "
-              "not: an older vault was put back, or another one",
-              outcome.index, outcome.journal_record, outcome.intent));
+          Part::vault, "vault/erased", 0,
+          fmt::format("entry {} says that what entry {} ordered was carried out, and the journal has "
+                      "no such erasure: an older vault was put back, or another one",
+                      outcome.index, outcome.intent));
     for (const auto& ref : outcome.refs)
       if (keys.owner(ref))
         problems.add(

@@ -25,7 +25,6 @@ struct ErasuresSeen {
   struct Outcome {
     std::uint64_t index = 0;
     std::uint64_t intent = 0;
-    std::uint64_t journal_record = 0;
     std::vector<Block16> refs;
   };
   std::vector<Intent> intents;
@@ -40,7 +39,7 @@ std::optional<std::string> note_erasure(const EntryFacts& facts, std::uint64_t i
 // Who may have destroyed which keys of a tenant.
 class Authorities {
  public:
-  Authorities(const ErasuresSeen& seen, const VaultKeys& keys);
+  Authorities(const ErasuresSeen& seen, std::string_view tenant, const VaultKeys& keys);
   // The entry that accounts for all these refs, the first of several; empty where one of them has none.
   std::optional<std::uint64_t> erased_by(std::span<const Block16> refs) const;
 
@@ -50,7 +49,7 @@ class Authorities {
 
 // Whether the vault did what the trail says. Beside a running server the trail may be ahead of our reading of
 // the vault, so nothing is wrong there.
-void check_erasures(const ErasuresSeen& seen, const VaultKeys& keys, bool while_running, Problems& problems,
-                    std::vector<std::string>& notes);
+void check_erasures(const ErasuresSeen& seen, std::string_view tenant, const VaultKeys& keys,
+                    bool while_running, Problems& problems, std::vector<std::string>& notes);
 
 }  // namespace vestige::verify

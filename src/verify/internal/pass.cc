@@ -150,11 +150,11 @@ void Pass::settle_waiting_sections() {
   std::map<std::string, ErasuresSeen> seen;
   for (const auto& stream : manifest_.streams) seen[stream.tenant].merge(sections_[stream.number].erasures);
   for (const auto& [tenant, erasures] : seen)
-    check_erasures(erasures, *keys_, options_.while_running, problems_, out_.notes);
+    check_erasures(erasures, tenant, *keys_, options_.while_running, problems_, out_.notes);
   for (std::size_t i = 0; i < manifest_.streams.size(); ++i) {
     const auto& stream = manifest_.streams[i];
     auto& tally = sections_[stream.number];
-    settle_stream(tally, Authorities(seen[stream.tenant], *keys_), out_.streams[i]);
+    settle_stream(tally, Authorities(seen[stream.tenant], stream.tenant, *keys_), out_.streams[i]);
     out_.streams[i].sections = tally.counts;
   }
 }

@@ -222,11 +222,10 @@ std::uint64_t World::erase_person(const std::string& subject, ErasureStep last) 
   const auto erasure = vault_->erase(tenant, hash, intent);
   CHECK(erasure.has_value());
   if (last == ErasureStep::destroyed) return intent;
-  append(1,
-         {{.erasure_action = "ERASED",
-           .erasure_detail = fmt::format(
-               R"({{"epoch":0,"erasedAt":"{}","erasure":{},"intent":{},"journalRecord":{},"refs":["{}"]}})",
-               format_time(erasure->time), ++erased_, intent, erasure->number, ref)}});
+  append(1, {{.erasure_action = "ERASED",
+              .erasure_detail =
+                  fmt::format(R"({{"epoch":0,"erasedAt":"{}","erasure":{},"intent":{},"refs":["{}"]}})",
+                              format_time(erasure->time), ++erased_, intent, ref)}});
   return intent + 1;
 }
 
