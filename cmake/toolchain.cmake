@@ -12,6 +12,7 @@ find_package(SQLite3 REQUIRED)
 # The archives: the shared libraries keep type information back that UBSan needs.
 find_library(SOCI_CORE libsoci_core.a REQUIRED)
 find_library(SOCI_SQLITE3 libsoci_sqlite3.a REQUIRED)
+find_package(PostgreSQL REQUIRED)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)

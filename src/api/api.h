@@ -26,6 +26,13 @@ inline constexpr std::size_t exports_max = 8;  // at a time
 inline constexpr std::ptrdiff_t exports_of_one_max = 3;
 inline constexpr std::size_t letting_in_max = 64;  // people, at a time
 
+// One source of captured changes, for /metrics.
+struct CaptureFigures {
+  std::string name;
+  bool connected = false;
+  std::uint64_t lag_bytes = 0, rows = 0, unattributed = 0, gaps = 0;
+};
+
 struct ApiParts {
   platform::EventLoop& loop;       // where answers are put together
   platform::EventLoop& queries;    // where searches run, so that they hold up nobody else
@@ -49,6 +56,7 @@ struct ApiParts {
   bool over_tls = false;                                // as browsers see it, so that cookies can say so
   std::string public_url{};  // as browsers reach the server; empty where nobody said
   std::function<http::ServerFigures()> http_figures;
+  std::function<std::vector<CaptureFigures>()> capture_figures;
   std::string version;
 };
 

@@ -10,6 +10,29 @@ void figure(std::string& out, std::string_view name, std::string_view type, std:
                  name, help, type, value);
 }
 
+// Each figure once for every source; nothing where there is none.
+void append_capture_figures(std::string& out, const std::vector<CaptureFigures>& captures) {
+  const auto append = [&](std::string_view name, std::string_view type, std::string_view help,
+                          auto value_of) {
+    fmt::format_to(std::back_inserter(out),
+                   "# HELP vestige_capture_{0} {1}\n# TYPE vestige_capture_{0} {2}\n", name, help, type);
+    for (const auto& capture : captures)
+      fmt::format_to(std::back_inserter(out), "vestige_capture_{}{{capture=\"{}\"}} {}\n", name, capture.name,
+                     value_of(capture));
+  };
+  if (captures.empty()) return;
+  append("connected", "gauge", "1 while the source's changes are followed.",
+         [](const auto& capture) { return std::uint64_t{capture.connected}; });
+  append("lag_bytes", "gauge", "Log that the source keeps because it is not on record yet.",
+         [](const auto& capture) { return capture.lag_bytes; });
+  append("rows_total", "counter", "Rows put on record since start.",
+         [](const auto& capture) { return capture.rows; });
+  append("unattributed_total", "counter", "Rows of which nobody said who changed them.",
+         [](const auto& capture) { return capture.unattributed; });
+  append("gaps_total", "counter", "Times that changes were lost; each is an entry GAP.",
+         [](const auto& capture) { return capture.gaps; });
+}
+
 }  // namespace
 
 void Api::Impl::get_health(http::Request, http::Responder responder) {
@@ -96,6 +119,7 @@ http::Response Api::Impl::metrics() {
   figure(out, "password_hashes_total", "counter", "Passwords hashed or compared since start.",
          parts_.identity.passwords_hashed());
   figure(out, "resident_bytes", "gauge", "Resident memory of the server.", platform::resident_bytes());
+  append_capture_figures(out, parts_.capture_figures());
   out.append(
       "# HELP vestige_http_responses_total Answers since start, by status.\n# TYPE "
       "vestige_http_responses_total counter\n");

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/api.h"
+#include "app/capture_service.h"
 #include "app/logging.h"
 #include "app/state_service.h"
 #include "app/trail_service.h"
@@ -166,8 +167,21 @@ struct Loops {
   }
 };
 
+std::vector<api::CaptureFigures> figures_of(const CaptureService& captures) {
+  std::vector<api::CaptureFigures> all;
+  for (const auto& each : captures.figures())
+    all.push_back({.name = each.name,
+                   .connected = each.connected,
+                   .lag_bytes = each.lag_bytes,
+                   .rows = each.rows,
+                   .unattributed = each.unattributed,
+                   .gaps = each.gaps});
+  return all;
+}
+
 api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& service, StateService& state,
-                        Loops& loops, const std::unique_ptr<http::Server>& server) {
+                        const CaptureService& captures, Loops& loops,
+                        const std::unique_ptr<http::Server>& server) {
   return {.loop = loops.requests,
           .queries = loops.queries,
           .acts = loops.acts,
@@ -190,6 +204,7 @@ api::ApiParts api_parts(const cli::ServeArguments& arguments, TrailService& serv
           .over_tls = !arguments.tls_certificate.empty() || arguments.public_url.starts_with("https://"),
           .public_url = arguments.public_url,
           .http_figures = [&server] { return server->figures(); },
+          .capture_figures = [&captures] { return figures_of(captures); },
           .version = std::string(cli::version)};
 }
 
@@ -204,11 +219,12 @@ void keep_house(TrailService& service, Loops& loops) {
 }
 
 // Until a signal comes.
-Status serve_requests(const cli::ServeArguments& arguments, TrailService& service, StateService& state) {
+Status serve_requests(const cli::ServeArguments& arguments, TrailService& service, StateService& state,
+                      CaptureService& captures) {
   Loops loops;
   http::Router router;
   std::unique_ptr<http::Server> server;
-  api::Api api(api_parts(arguments, service, state, loops, server));
+  api::Api api(api_parts(arguments, service, state, captures, loops, server));
   api.add_routes(router);
   server = std::make_unique<http::Server>(loops.requests, http_options(arguments), router, api.gate());
   VESTIGE_CHECKED(server->start());
@@ -220,12 +236,14 @@ Status serve_requests(const cli::ServeArguments& arguments, TrailService& servic
   VESTIGE_CHECKED(
       offer_first_administrator(state.identity(), arguments.public_url.empty() ? url : arguments.public_url));
   loops.start();
+  captures.start();
   say_how_it_stands(service, service.log());
   spdlog::info("ready: {} (data {}, key {})", url, arguments.data,
                service.data().describe(std::string(admin_key_name)));
 
   platform::wait_for_stop_signal();
   spdlog::info("stopping: no new requests, running ones are finished");
+  captures.stop();
   api.close_streams();
   server->stop();
   loops.stop();
@@ -240,8 +258,10 @@ Status run(const cli::ServeArguments& arguments) {
   VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), arguments.sso));
   VESTIGE_CHECKED(check_providers(arguments, state->policies(), state->tenants()));
   VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
+  VESTIGE_TRY(const auto captures,
+              CaptureService::open(*service, clock, entropy, arguments.capture_postgres));
   // Whatever kept it from serving, the trail is closed in order.
-  auto served = serve_requests(arguments, *service, *state);
+  auto served = serve_requests(arguments, *service, *state, *captures);
   state->stop();
   const auto stopped = service->stop();
   if (auto cleared = write_lock_content(service->data(), ""); !cleared)

@@ -142,6 +142,7 @@ Ingest::Ingest(trail::Log& log, trail::Stream& stream, vault::Vault& vault, cons
       server_(std::move(server)),
       sealer_(vault, entropy, clock, stream.tenant(), stream.full_name()),
       import_ids_(vault.purpose_key(import_id_purpose, stream.tenant())),
+      capture_ids_(vault.purpose_key(capture_id_purpose, stream.tenant())),
       vault_(vault),
       order_(std::make_unique<Order>(vault, stream.tenant(), stream.full_name())) {}
 

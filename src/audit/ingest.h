@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/captured.h"
 #include "audit/entry_view.h"
 #include "audit/import_line.h"
 #include "audit/preprocess.h"
@@ -65,6 +66,8 @@ class Ingest {
   using See = std::function<Status(const Event&)>;
   Status examine(std::string_view body, BodyForm form, const See& see) const;
   Status examine_import(std::string_view body, std::string_view format, const See& see) const;
+  // Changes of one source. The same position again is the same change: its content is not compared.
+  Result<Batch> prepare_captured(std::string_view source, std::span<const CapturedEvent> events);
   // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
   // The same of several that were written down before under ids of the server's making: one whose id is in
@@ -93,6 +96,7 @@ class Ingest {
   const Preprocessors preprocessors_;
   EntrySealer sealer_;
   const ImportIds import_ids_;
+  const CaptureIds capture_ids_;
   vault::Vault& vault_;
   std::unique_ptr<Order> order_;
 };

@@ -48,6 +48,7 @@ constexpr const char* footer =
     "  vestige erase customer-4711 --certificate 4711.certificate\n"
     "  vestige subject customer-4711\n"
     "  vestige reauthorise customer-4711\n"
+    "  vestige capture postgres init --dsn postgresql://vestige@db/crm --name crm --tables public.contacts\n"
     "  vestige bench http --yes\n";
 
 void declare_all(CLI::App& app, Invocation& invocation) {
@@ -76,6 +77,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_approval(app, invocation);
   declare_tenant(app, invocation);
   declare_subject(app, invocation);
+  declare_capture(app, invocation);
   declare_bench(app, invocation);
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 
 #include "access/client.h"
 #include "base/encoding.h"
+#include "cli/internal/toml_members.h"
 #include "http/url.h"
 
 namespace vestige::cli {
@@ -152,7 +152,7 @@ const ConfigurationKey* find_key(std::string_view name) {
 
 Status apply_member(ServeArguments& arguments, std::string_view name, const toml::node& node,
                     const std::string& file) {
-  const auto place = fmt::format("{} in {}, line {}", name, file, node.source().begin.line);
+  const auto place = place_of(name, node, file);
   const auto* key = find_key(name);
   if (!key) {
     std::vector<std::string_view> known;
@@ -192,22 +192,6 @@ constexpr std::pair<std::string_view, std::string Provider::*> provider_texts[] 
     {"ca_file", &Provider::ca_file},
 };
 
-std::unexpected<Error> wrong_member(const std::string& place, std::string_view expected) {
-  return fail(ErrorKind::invalid, fmt::format("{} takes {}.", place, expected));
-}
-
-Result<std::vector<std::string>> read_texts(const toml::node& node, const std::string& place) {
-  const auto* list = node.as_array();
-  if (!list) return wrong_member(place, "a list of texts in quotes");
-  std::vector<std::string> texts;
-  for (const auto& each : *list) {
-    const auto* text = each.as_string();
-    if (!text) return wrong_member(place, "a list of texts in quotes");
-    texts.push_back(text->get());
-  }
-  return texts;
-}
-
 // { "group" = ["role", ...], ... }
 Status read_roles(Provider& provider, const toml::node& node, const std::string& place) {
   const auto* groups = node.as_table();
@@ -231,12 +215,10 @@ Status read_algorithms(Provider& provider, const toml::node& node, const std::st
 
 Status apply_provider_member(Provider& provider, std::string_view name, const toml::node& node,
                              const std::string& file) {
-  const auto place = fmt::format("{} in {}, line {}", name, file, node.source().begin.line);
+  const auto place = place_of(name, node, file);
   for (const auto& [known, member] : provider_texts) {
     if (known != name) continue;
-    const auto* text = node.as_string();
-    if (!text) return wrong_member(place, "a text in quotes");
-    provider.*member = text->get();
+    VESTIGE_TRY(provider.*member, read_text(node, place));
     return {};
   }
   if (name == "audience") {
@@ -248,9 +230,7 @@ Status apply_provider_member(Provider& provider, std::string_view name, const to
     return {};
   }
   if (name == "userinfo") {
-    const auto* flag = node.as_boolean();
-    if (!flag) return wrong_member(place, "true or false");
-    provider.userinfo = flag->get();
+    VESTIGE_TRY(provider.userinfo, read_flag(node, place));
     return {};
   }
   if (name == "roles") return read_roles(provider, node, place);
@@ -292,6 +272,8 @@ Status apply_file(ServeArguments& arguments, const ConfigurationFile& file) {
   for (const auto& [name, node] : table) {
     if (name.str() == "sso")
       VESTIGE_CHECKED(apply_providers(arguments, node, file.name));
+    else if (name.str() == "capture")
+      VESTIGE_CHECKED(apply_capture(arguments, node, file.name));
     else
       VESTIGE_CHECKED(apply_member(arguments, name.str(), node, file.name));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "access/oidc/configuration.h"
+#include "sources/postgres/configuration.h"
 
 namespace vestige::cli {
 
@@ -36,7 +37,9 @@ struct ServeArguments {
   std::uint64_t segment_bytes_max = std::uint64_t{64} << 20;
   std::uint64_t page_cache_bytes_max = std::uint64_t{32} << 20;
   std::uint64_t vault_backup_days = 30;
-  std::vector<access::oidc::Configuration> sso{};  // of the file only
+  // Of the file only.
+  std::vector<access::oidc::Configuration> sso{};
+  std::vector<sources::postgres::Configuration> capture_postgres{};
 };
 
 }  // namespace vestige::cli

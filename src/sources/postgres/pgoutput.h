@@ -135,10 +135,13 @@ struct Decoded {
 // Keeps what a message's form depends on: whether a piece of a streamed transaction is being sent.
 class Decoder {
  public:
+  // `streaming`: for a message that was kept from inside of such a piece.
+  explicit Decoder(bool streaming = false) : streaming_(streaming) {}
   Result<Decoded> decode(ByteView message);
+  bool streaming() const { return streaming_; }
 
  private:
-  bool streaming_ = false;
+  bool streaming_;
 };
 
 // What stands around the messages in the replication stream (CopyData).

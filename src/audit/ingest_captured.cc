@@ -1,0 +1,44 @@
+// The way in for changes that a source of changes told of.
+#include <fmt/format.h>
+
+#include "audit/ingest.h"
+#include "audit/limits.h"
+#include "base/check.h"
+
+namespace vestige::audit {
+
+Uuid CaptureIds::id_of(std::string_view source, std::string_view position) const {
+  Bytes lengths;
+  ByteWriter out(lengths);
+  out.u32(static_cast<std::uint32_t>(source.size()));
+  out.u32(static_cast<std::uint32_t>(position.size()));
+  const ByteView both(lengths);
+  const auto mac = key_.mac({both.first(4), view(source), both.last(4), view(position)});
+  return make_uuid_v8(load_le<Block16>(mac.data()));
+}
+
+Result<Batch> Ingest::prepare_captured(std::string_view source, std::span<const CapturedEvent> events) {
+  json::Parser parser;
+  json::Document document;
+  Batch batch;
+  batch.items.reserve(events.size());
+  const RequestContext request{stream_.tenant(), std::string(source), clock_.now()};
+  for (const auto& captured : events) {
+    CHECK(captured.event.size() > 2 && captured.event.starts_with('{'));
+    const auto text =
+        fmt::format(R"({{"id":"{}",{})", format_uuid(capture_ids_.id_of(source, captured.position)),
+                    std::string_view(captured.event).substr(1));
+    auto taken = parser.parse(text, document, {.depth_max = event_depth_max, .bytes_max = batch_bytes_max});
+    if (taken) taken = add_event(document.root(), request, false, batch);
+    if (!taken) {
+      auto error = std::move(taken).error();
+      error.message = fmt::format("the change at {}: {}", captured.position, error.message);
+      return std::unexpected(std::move(error));
+    }
+    batch.items.back().id_from_record = true;
+  }
+  VESTIGE_CHECKED(find_repeats(batch));
+  return batch;
+}
+
+}  // namespace vestige::audit

@@ -1,0 +1,109 @@
+// The tables [[capture.postgres]] of a configuration file.
+#include <fmt/format.h>
+
+#include "cli/internal/toml_members.h"
+#include "cli/serve_arguments.h"
+
+namespace vestige::cli {
+namespace {
+
+using Source = sources::postgres::Configuration;
+
+constexpr std::pair<std::string_view, std::string Source::*> source_texts[] = {
+    {"name", &Source::name}, {"tenant", &Source::tenant}, {"dsn", &Source::dsn}};
+
+// { "schema.table" = "column", ... }
+Status read_subjects(Source& source, const toml::node& node, const std::string& place) {
+  const auto* tables = node.as_table();
+  if (!tables) return wrong_member(place, "a table of tables, each with the name of a column");
+  for (const auto& [table, column] : *tables) {
+    VESTIGE_TRY(source.subject[std::string(table.str())], read_text(column, place));
+  }
+  return {};
+}
+
+// { "schema.table" = ["column", ...], ... }
+Status read_columns(std::map<std::string, std::set<std::string>>& by_table, const toml::node& node,
+                    const std::string& place) {
+  const auto* tables = node.as_table();
+  if (!tables) return wrong_member(place, "a table of tables, each with a list of columns");
+  for (const auto& [table, columns] : *tables) {
+    VESTIGE_TRY(const auto names, read_texts(columns, place));
+    by_table[std::string(table.str())] = {names.begin(), names.end()};
+  }
+  return {};
+}
+
+Status read_actor(Source& source, const toml::node& node, const std::string& place) {
+  constexpr std::string_view expected = "a table with type, id and, if you like, name";
+  const auto* members = node.as_table();
+  if (!members) return wrong_member(place, expected);
+  sources::postgres::ConfiguredActor actor;
+  for (const auto& [name, value] : *members) {
+    VESTIGE_TRY(auto text, read_text(value, place));
+    if (name.str() == "type")
+      actor.type = std::move(text);
+    else if (name.str() == "id")
+      actor.id = std::move(text);
+    else if (name.str() == "name")
+      actor.name = std::move(text);
+    else
+      return wrong_member(place, expected);
+  }
+  source.actor = std::move(actor);
+  return {};
+}
+
+Status apply_source_member(Source& source, std::string_view name, const toml::node& node,
+                           const std::string& file) {
+  const auto place = place_of(name, node, file);
+  for (const auto& [known, member] : source_texts) {
+    if (known != name) continue;
+    VESTIGE_TRY(source.*member, read_text(node, place));
+    return {};
+  }
+  if (name == "subject") return read_subjects(source, node, place);
+  if (name == "exclude") return read_columns(source.exclude, node, place);
+  if (name == "hash") return read_columns(source.hash, node, place);
+  if (name == "actor") return read_actor(source, node, place);
+  if (name == "tables") {
+    VESTIGE_TRY(source.tables, read_texts(node, place));
+    return {};
+  }
+  if (name == "snapshot") {
+    VESTIGE_TRY(source.snapshot, read_flag(node, place));
+    return {};
+  }
+  return fail(ErrorKind::invalid,
+              fmt::format("{}: a table [[capture.postgres]] has no such key. It has name, tenant, "
+                          "dsn, tables, subject, exclude, hash, actor, snapshot.",
+                          place));
+}
+
+}  // namespace
+
+Status apply_capture(ServeArguments& arguments, const toml::node& node, const std::string& file) {
+  const auto wrong = [&] {
+    return fail(ErrorKind::invalid, fmt::format("{}: each source is a table of its own, which begins with "
+                                                "[[capture.postgres]].",
+                                                place_of("capture", node, file)));
+  };
+  const auto* kinds = node.as_table();
+  if (!kinds) return wrong();
+  for (const auto& [kind, sources] : *kinds) {
+    const auto* list = sources.as_array();
+    if (kind.str() != "postgres" || !list || !list->is_array_of_tables()) return wrong();
+    for (const auto& each : *list) {
+      Source source;
+      for (const auto& [name, member] : *each.as_table())
+        VESTIGE_CHECKED(apply_source_member(source, name.str(), member, file));
+      if (const auto checked = sources::postgres::check(source); !checked)
+        return fail(ErrorKind::invalid, fmt::format("{}: {}.", place_of("capture.postgres", each, file),
+                                                    checked.error().message));
+      arguments.capture_postgres.push_back(std::move(source));
+    }
+  }
+  return {};
+}
+
+}  // namespace vestige::cli

@@ -1,0 +1,407 @@
+#include "sources/postgres/internal/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "json/json.h"
+#include "sources/postgres/limits.h"
+
+namespace vestige::sources::postgres::internal {
+namespace {
+
+std::uint64_t number_of(const std::optional<std::string>& text) {
+  std::uint64_t number = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+constexpr std::string_view attribution_prefix = "vestige";
+
+std::string list_of(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const auto& text : texts) {
+    if (out.size() > 1) out.push_back(',');
+    json::append_quoted(out, text);
+  }
+  return out + "]";
+}
+
+RowChange change_of(const Message& message) {
+  if (const auto* insert = std::get_if<Insert>(&message))
+    return {.action = RowAction::created, .now = &insert->row};
+  const auto if_any = [](const std::optional<Row>& row) { return row ? &*row : nullptr; };
+  if (const auto* update = std::get_if<Update>(&message))
+    return {.action = RowAction::updated,
+            .key = if_any(update->key),
+            .old = if_any(update->old),
+            .now = &update->row};
+  const auto& removed = std::get<Delete>(message);
+  return {.action = RowAction::deleted, .key = if_any(removed.key), .old = if_any(removed.old)};
+}
+
+}  // namespace
+
+std::string spool_prefix(std::string_view source) { return fmt::format("capture-{}-", source); }
+
+void Control::stop() {
+  Lock lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+bool Control::stopped() const {
+  Lock lock(mutex_);
+  return stopped_;
+}
+
+bool Control::wait(std::chrono::milliseconds patience) {
+  Lock lock(mutex_);
+  if (!stopped_) changed_.wait_for(mutex_, patience);
+  return stopped_;
+}
+
+Session::Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally)
+    : configuration_(configuration),
+      parts_(parts),
+      control_(control),
+      tally_(tally),
+      progress_(parts.log, parts.trail, configuration.name),
+      transactions_(parts.data, parts.entropy, spool_prefix(configuration.name)),
+      hash_key_(parts.hash_key),
+      writer_(hash_key_) {}
+
+Status Session::run() {
+  VESTIGE_CHECKED(connect());
+  VESTIGE_CHECKED(find_place());
+  VESTIGE_CHECKED(begin_to_follow());
+  auto followed = follow();
+  // What was read whole is put on record also where the connection broke.
+  auto finished = finish();
+  return followed ? finished : followed;
+}
+
+Status Session::connect() {
+  VESTIGE_TRY(queries_, Connection::open(configuration_.dsn, Connection::Use::queries));
+  VESTIGE_TRY(replication_, Connection::open(configuration_.dsn, Connection::Use::replication));
+  VESTIGE_TRY(const auto identity, replication_->query("IDENTIFY_SYSTEM"));
+  if (identity.empty() || identity[0].size() < 4)
+    return fail(ErrorKind::unavailable, "PostgreSQL did not say which cluster it is");
+  place_.system = number_of(identity[0][0]);
+  database_ = identity[0][3].value_or("");
+  return {};
+}
+
+// Where PostgreSQL goes on for us, and where we are: what lies between is lost.
+Status Session::find_place() {
+  VESTIGE_TRY(const auto slot, look_at_slot(*queries_, configuration_.name));
+  const auto how = fmt::format("run `vestige capture postgres init --name {} --tables {}`",
+                               configuration_.name, fmt::join(configuration_.tables, ","));
+  if (!slot)
+    return fail(ErrorKind::not_found, fmt::format("the database {} has no replication slot {}: {}", database_,
+                                                  slot_of(configuration_.name), how));
+  VESTIGE_TRY(const auto published, published_tables(*queries_, configuration_.name));
+  for (const auto& table : tables_of(configuration_))
+    if (std::ranges::find(published, table) == published.end())
+      return fail(ErrorKind::not_found, fmt::format("{} is not in the publication {}: {}", table.text(),
+                                                    slot_of(configuration_.name), how));
+  const auto last = progress_.place();
+  if (slot->lost)
+    return fail(
+        ErrorKind::not_found,
+        fmt::format("PostgreSQL has removed log that the slot {} needs; changes after {} are lost, which is "
+                    "put on record as soon as there is a slot again: {}",
+                    slot_of(configuration_.name), format_lsn(last ? last->lsn : Lsn{}), how));
+  const auto system = place_.system;
+  place_ = {system, slot->confirmed};
+  covered_ = place_.lsn;
+  if (last && last->system == system && slot->confirmed <= last->lsn) {
+    place_ = *last;
+    covered_ = last->lsn;
+    VESTIGE_TRY(snapshot_, progress_.snapshot());
+    return {};
+  }
+  if (last) VESTIGE_CHECKED(record_gap(last->system == system ? "slot_moved" : "other_system", *last));
+  return configuration_.snapshot ? take_snapshot() : Status{};
+}
+
+Status Session::record_gap(std::string_view cause, const Place& last) {
+  ++tally_.gaps;
+  parts_.warn(fmt::format("capture {}: changes between {} and {} are not on record ({})", configuration_.name,
+                          format_lsn(last.lsn), format_lsn(place_.lsn), cause));
+  return insist([&] {
+    return progress_.record(
+        "GAP", database_,
+        {member("from", format_lsn(last.lsn)), member("to", format_lsn(place_.lsn)), member("cause", cause)},
+        place_);
+  });
+}
+
+// What a crash interrupts is begun again: then some rows are told of twice, as of two moments.
+Status Session::take_snapshot() {
+  VESTIGE_TRY(auto snapshot, Snapshot::begin(*queries_));
+  const auto at = format_lsn(snapshot.view().at());
+  parts_.say(fmt::format("capture {}: the rows of {} tables are put on record as of {}", configuration_.name,
+                         configuration_.tables.size(), at));
+  auto around = circumstances();
+  VESTIGE_TRY(const auto time, queries_->query("SELECT (extract(epoch FROM now()) * 1000)::bigint"));
+  around.committed = UnixMs{static_cast<std::int64_t>(number_of(time[0][0]))};
+  around.lsn = snapshot.view().at();
+  for (const auto& table : tables_of(configuration_)) {
+    std::uint64_t row = 0;
+    VESTIGE_CHECKED(snapshot.read(table, [&](const SnapshotRow& found) -> Status {
+      const auto rules = rules_for(table, found.key_columns);
+      around.row = row;
+      VESTIGE_TRY(auto event, writer_.changed(found.relation, rules,
+                                              {.action = RowAction::snapshot, .now = &found.row}, around));
+      return add(fmt::format("{}/{}/{}/snapshot/{}/{}", place_.system, database_, at, table.text(), row++),
+                 std::move(event));
+    }));
+  }
+  VESTIGE_CHECKED(snapshot.end());
+  const auto rows = tally_.rows.load();
+  VESTIGE_CHECKED(flush());
+  VESTIGE_CHECKED(insist([&] {
+    return progress_.record_snapshot(
+        database_,
+        {member("at", at), member("snapshot", snapshot.view().text()),
+         "\"tables\":" + list_of(configuration_.tables), member("rows", tally_.rows.load() - rows)},
+        place_);
+  }));
+  snapshot_ = snapshot.view();
+  return {};
+}
+
+Status Session::begin_to_follow() {
+  const auto name = slot_of(configuration_.name);
+  VESTIGE_CHECKED(replication_->start_replication(fmt::format(
+      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '2', publication_names {}, messages 'true', "
+      "streaming 'on')",
+      quoted_name(name), format_lsn(place_.lsn), quoted_literal(quoted_name(name)))));
+  VESTIGE_CHECKED(insist([&] {
+    return progress_.record(
+        "STARTED", database_,
+        {member("from", format_lsn(place_.lsn)), member("slot", name), member("publication", name)}, place_);
+  }));
+  parts_.say(fmt::format("capture {}: following {} from {}", configuration_.name, database_,
+                         format_lsn(place_.lsn)));
+  told_ = looked_ = parts_.clock.monotonic();
+  tally_.lsn = place_.lsn.value;
+  tally_.connected = true;
+  served_ = true;
+  return {};
+}
+
+Status Session::follow() {
+  while (!control_.stopped()) {
+    // While rows wait nothing is waited for: what has come is put together to one group.
+    const auto patience = rows_.empty() ? limits::receive_patience : std::chrono::milliseconds(0);
+    VESTIGE_TRY(const auto data, replication_->receive(patience));
+    if (data) {
+      VESTIGE_CHECKED(take(*data));
+    } else {
+      VESTIGE_CHECKED(flush());
+    }
+    VESTIGE_CHECKED(look_around());
+  }
+  return {};
+}
+
+Status Session::take(ByteView data) {
+  VESTIGE_TRY(const auto decoded, decode_copy_data(data));
+  if (const auto* keepalive = std::get_if<Keepalive>(&decoded)) {
+    if (transactions_.between_transactions()) idle_ = std::max(idle_, keepalive->server_end);
+    if (!keepalive->reply_wanted) return {};
+    VESTIGE_CHECKED(flush());
+    return say_where_we_are();
+  }
+  VESTIGE_TRY(const auto transaction, transactions_.feed(std::get<WalData>(decoded).message));
+  return transaction ? take_transaction(*transaction) : Status{};
+}
+
+Status Session::take_transaction(Transaction& transaction) {
+  const auto end = transaction.commit.end;
+  if (end > place_.lsn && !(snapshot_ && snapshot_->has_seen(transaction.id, transaction.commit.lsn))) {
+    auto around = circumstances();
+    around.transaction = transaction.id;
+    around.lsn = transaction.commit.lsn;
+    around.committed = transaction.commit.committed;
+    around.replication_origin = transaction.origin;
+    // The first that is said holds for what was done before it as well.
+    VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto&) -> Status {
+      const auto* said = std::get_if<LogicalMessage>(&message);
+      if (said != nullptr && said->prefix == attribution_prefix && around.attribution != Attribution::message)
+        attribute(around, parse_statement(said->content));
+      return {};
+    }));
+    const auto before = tally_.rows.load();
+    VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto& relations) -> Status {
+      if (const auto* said = std::get_if<LogicalMessage>(&message)) {
+        if (said->prefix == attribution_prefix) attribute(around, parse_statement(said->content));
+        return {};
+      }
+      const auto* truncate = std::get_if<Truncate>(&message);
+      for (const auto& relation : relations) {
+        VESTIGE_TRY(const auto* const rules, rules_of(relation));
+        if (rules == nullptr) continue;
+        VESTIGE_TRY(auto event, truncate != nullptr
+                                    ? writer_.truncated(*relation, around)
+                                    : writer_.changed(*relation, *rules, change_of(message), around));
+        if (around.attribution == Attribution::none) {
+          ++tally_.unattributed;
+          ++unattributed_covered_;
+        }
+        VESTIGE_CHECKED(
+            add(fmt::format("{}/{}/{}/{}", place_.system, database_, format_lsn(around.lsn), around.row),
+                std::move(event)));
+        ++rows_covered_;
+        ++around.row;
+      }
+      return {};
+    }));
+    if (tally_.rows.load() != before || !rows_.empty()) {
+      ++tally_.transactions;
+      ++transactions_covered_;
+    }
+  }
+  read_ = std::max(read_, end);
+  return {};
+}
+
+// Nothing where the table is published and not configured.
+Result<const TableRules*> Session::rules_of(const SharedRelation& relation) {
+  const TableName table{relation->schema, relation->name};
+  if (std::ranges::find(configuration_.tables, table.text()) == configuration_.tables.end()) return nullptr;
+  auto& known = rules_[relation->id];
+  // Another shape may have another key.
+  if (known.first != relation) {
+    VESTIGE_TRY(auto key, key_columns(*queries_, relation->id));
+    known = {relation, rules_for(table, std::move(key))};
+  }
+  return &known.second;
+}
+
+TableRules Session::rules_for(const TableName& table, std::vector<std::string> key_columns) const {
+  TableRules rules;
+  rules.key_columns = std::move(key_columns);
+  const auto name = table.text();
+  if (const auto place = configuration_.subject.find(name); place != configuration_.subject.end())
+    rules.subject_column = place->second;
+  if (const auto place = configuration_.exclude.find(name); place != configuration_.exclude.end())
+    rules.excluded = {place->second.begin(), place->second.end()};
+  if (const auto place = configuration_.hash.find(name); place != configuration_.hash.end())
+    rules.hashed = {place->second.begin(), place->second.end()};
+  return rules;
+}
+
+Circumstances Session::circumstances() const {
+  Circumstances around;
+  around.capture = configuration_.name;
+  around.database = database_;
+  attribute(around, {});
+  return around;
+}
+
+// What the transaction's author says about himself, else what the configuration says of all.
+void Session::attribute(Circumstances& around, Statement statement) const {
+  around.statement = std::move(statement);
+  around.attribution = around.statement.actor ? Attribution::message : Attribution::none;
+  const auto& actor = configuration_.actor;
+  if (around.statement.actor || !actor) return;
+  around.attribution = Attribution::configured;
+  around.statement.actor = Actor{actor->type, actor->id, actor->name};
+}
+
+Status Session::add(std::string position, std::string event) {
+  bytes_ += event.size();
+  rows_.push_back({std::move(position), std::move(event)});
+  ++tally_.rows;
+  return rows_.size() < limits::batch_rows_max && bytes_ < limits::batch_bytes_max ? Status{} : flush();
+}
+
+// Rows of a transaction that is not in whole go without a mark: after a crash they come again.
+Status Session::flush() {
+  std::optional<Place> upto;
+  if (read_ > place_.lsn) upto = Place{place_.system, read_};
+  if (rows_.empty() && !upto) return {};
+  // A mark alone can wait for the next rows, or for its time.
+  if (rows_.empty() && parts_.clock.monotonic() - said_ < limits::status_period) return {};
+  VESTIGE_CHECKED(insist([&] { return progress_.add_rows(rows_, upto); }));
+  rows_.clear();
+  bytes_ = 0;
+  if (!upto) return {};
+  place_ = *upto;
+  tally_.lsn = place_.lsn.value;
+  return say_where_we_are();
+}
+
+Status Session::insist(const std::function<Status()>& call) {
+  for (bool told = false;; told = true) {
+    auto done = call();
+    if (done) return done;
+    const auto kind = done.error().kind;
+    if (kind != ErrorKind::unavailable && kind != ErrorKind::exhausted) return done;
+    if (!told)
+      parts_.warn(fmt::format("capture {}: the trail takes nothing now, PostgreSQL keeps what comes: {}",
+                              configuration_.name, done.error().message));
+    if (control_.wait(limits::retry_first)) return done;
+    // PostgreSQL ends a connection of which it hears nothing for a minute.
+    if (served_) VESTIGE_CHECKED(say_where_we_are());
+  }
+}
+
+bool Session::is_due(std::chrono::nanoseconds& last, std::chrono::nanoseconds period) {
+  const auto now = parts_.clock.monotonic();
+  if (now - last < period) return false;
+  last = now;
+  return true;
+}
+
+Status Session::look_around() {
+  const auto now = parts_.clock.monotonic();
+  if (now - said_ >= limits::status_period) {
+    // Where nothing is under way, all that PostgreSQL has is on record: there was nothing for us in it.
+    if (rows_.empty() && transactions_.between_transactions()) read_ = std::max(read_, idle_);
+    VESTIGE_CHECKED(flush());
+    VESTIGE_CHECKED(say_where_we_are());
+  }
+  if (is_due(looked_, limits::look_period)) {
+    VESTIGE_TRY(const auto slot, look_at_slot(*queries_, configuration_.name));
+    if (slot) tally_.lag_bytes = slot->lag_bytes;
+    if (snapshot_ && place_.lsn > snapshot_->at()) snapshot_.reset();
+  }
+  return is_due(told_, limits::covered_period) ? record_covered() : Status{};
+}
+
+Status Session::say_where_we_are() {
+  said_ = parts_.clock.monotonic();
+  return replication_->send(status_update(place_.lsn, parts_.clock.now(), false));
+}
+
+Status Session::record_covered() {
+  VESTIGE_CHECKED(insist([&] {
+    return progress_.record("COVERED", database_,
+                            {member("from", format_lsn(covered_)), member("to", format_lsn(place_.lsn)),
+                             member("transactions", transactions_covered_), member("rows", rows_covered_),
+                             member("unattributed", unattributed_covered_)},
+                            place_);
+  }));
+  covered_ = place_.lsn;
+  transactions_covered_ = rows_covered_ = unattributed_covered_ = 0;
+  return {};
+}
+
+Status Session::finish() {
+  said_ = {};
+  if (rows_.empty() && transactions_.between_transactions()) read_ = std::max(read_, idle_);
+  std::optional<Place> upto;
+  if (read_ > place_.lsn) upto = Place{place_.system, read_};
+  if (!rows_.empty() || upto) VESTIGE_CHECKED(progress_.add_rows(rows_, upto));
+  rows_.clear();
+  if (upto) place_ = *upto;
+  VESTIGE_CHECKED(record_covered());
+  return say_where_we_are();
+}
+
+}  // namespace vestige::sources::postgres::internal

@@ -1,0 +1,105 @@
+// One connection's life of a capture: find where to go on, take a snapshot where there is nothing to go on
+// from, then follow. Part of Capture.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "sources/postgres/capture.h"
+#include "sources/postgres/connection.h"
+#include "sources/postgres/progress.h"
+#include "sources/postgres/row_event.h"
+#include "sources/postgres/snapshot.h"
+#include "sources/postgres/transactions.h"
+
+namespace vestige::sources::postgres::internal {
+
+std::string spool_prefix(std::string_view source);
+
+// How others end it. Thread-safe.
+class Control {
+ public:
+  void stop();
+  bool stopped() const;
+  // Until stop(), or `patience` passed. True where it is stopped.
+  bool wait(std::chrono::milliseconds patience);
+
+ private:
+  mutable Mutex mutex_;
+  Condition changed_;
+  bool stopped_ GUARDED_BY(mutex_) = false;
+};
+
+// For figures; written by the capture's thread.
+struct Tally {
+  std::atomic<bool> connected{false};
+  std::atomic<std::uint64_t> lag_bytes{0}, lsn{0}, transactions{0}, rows{0}, unattributed{0}, gaps{0};
+};
+
+class Session {
+ public:
+  Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally);
+
+  // Until stopped (success), or something fails.
+  Status run();
+  // Whether it got as far as following.
+  bool served() const { return served_; }
+
+ private:
+  Status connect();
+  Status find_place();
+  Status record_gap(std::string_view cause, const Place& last);
+  Status take_snapshot();
+  Status begin_to_follow();
+  Status follow();
+  Status take(ByteView message);
+  Status take_transaction(Transaction& transaction);
+  Status look_around();
+  Status flush();
+  Status finish();
+  Status record_covered();
+  Status say_where_we_are();
+  // Until the trail takes it. unavailable where it was stopped meanwhile.
+  Status insist(const std::function<Status()>& call);
+
+  Status add(std::string position, std::string event);
+  Result<const TableRules*> rules_of(const SharedRelation& relation);
+  TableRules rules_for(const TableName& table, std::vector<std::string> key_columns) const;
+  Circumstances circumstances() const;
+  void attribute(Circumstances& around, Statement statement) const;
+  bool is_due(std::chrono::nanoseconds& last, std::chrono::nanoseconds period);
+
+  const Configuration& configuration_;
+  CaptureParts& parts_;
+  Control& control_;
+  Tally& tally_;
+  Progress progress_;
+  Transactions transactions_;
+  const crypto::HmacKey hash_key_;
+  RowEventWriter writer_;
+
+  std::unique_ptr<Connection> queries_;  // beside the one that replicates
+  std::unique_ptr<Connection> replication_;
+  std::string database_;
+  Place place_;                           // on record, durable
+  std::optional<SnapshotView> snapshot_;  // while transactions may come that it has seen
+  bool served_ = false;
+
+  std::vector<audit::CapturedEvent> rows_;  // that are not on record yet
+  std::size_t bytes_ = 0;
+  Lsn read_{};  // the end of the last transaction that is in rows_ whole
+  Lsn idle_{};  // up to here PostgreSQL has nothing more for us
+  std::map<ObjectId, std::pair<SharedRelation, TableRules>> rules_;
+
+  Lsn covered_{};  // the last entry COVERED told up to here
+  std::uint64_t transactions_covered_ = 0, rows_covered_ = 0, unattributed_covered_ = 0;
+  std::chrono::nanoseconds said_{}, looked_{}, told_{};
+};
+
+}  // namespace vestige::sources::postgres::internal

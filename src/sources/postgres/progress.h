@@ -1,0 +1,62 @@
+// Where one source stands in the trail: the marks that say up to where its changes are on record, and the
+// entries about the capture itself (docs/formats/capture.md).
+//
+// Owner: one Capture. Not thread-safe. Calls wait for the disk. exhausted and unavailable: the trail takes
+// nothing now; the same call may be made again.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "audit/tenant_trail.h"
+#include "sources/postgres/pgoutput.h"
+#include "sources/postgres/snapshot.h"
+
+namespace vestige::sources::postgres {
+
+struct Place {
+  std::uint64_t system = 0;  // the cluster's system identifier: positions of another one say nothing
+  Lsn lsn{};                 // everything up to here is on record
+  bool operator==(const Place&) const = default;
+};
+
+class Progress {
+ public:
+  Progress(trail::Log& log, audit::TenantTrail& trail, std::string source);
+
+  // Nothing before the first start.
+  std::optional<Place> place() const;
+  // The last snapshot that was put on record whole.
+  Result<std::optional<SnapshotView>> snapshot() const;
+
+  // Rows, and the place up to which they are everything.
+  Status add_rows(std::span<const audit::CapturedEvent> rows, std::optional<Place> upto);
+  // An entry of kind system.capture; `detail` are its members behind those that all have, `"name":value`
+  // each.
+  Status record(std::string_view action, const std::string& database, const std::vector<std::string>& detail,
+                const Place& place);
+  // The same, after which snapshot() is the one it tells of.
+  Status record_snapshot(const std::string& database, const std::vector<std::string>& detail,
+                         const Place& place);
+
+ private:
+  Status append(audit::Batch batch,
+                std::function<void(trail::Placement&, const audit::BatchOutcome&)> placed);
+  Result<audit::Batch> entry(std::string_view action, const std::string& database,
+                             const std::vector<std::string>& detail, const Place& place) const;
+  std::string mark(std::string_view what) const;
+  void set_place(trail::Placement& placement, const Place& place) const;
+
+  trail::Log& log_;
+  audit::TenantTrail& trail_;
+  const std::string source_;
+};
+
+// `"name":"text"`, and `"name":number`.
+std::string member(std::string_view name, std::string_view text);
+std::string member(std::string_view name, std::uint64_t number);
+
+}  // namespace vestige::sources::postgres
