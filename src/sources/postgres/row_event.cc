@@ -36,7 +36,7 @@ struct Draft {
   std::string_view action;
   std::string target_type;
   std::optional<std::string> target_id;
-  std::string subject;
+  std::vector<std::string> subjects;
   std::vector<Change> changes;
   std::optional<Placed> message;
 };
@@ -147,15 +147,18 @@ class RowReader {
     return bounded(list + "]", id_bytes_max);
   }
 
-  // Empty where it is not known, or no event can name it.
-  std::string subject() const {
+  // Whose the row is, and whose it was before where that is another: values of both are in it.
+  std::vector<std::string> subjects() const {
+    std::vector<std::string> found;
     const auto i = rules_.subject_column ? shown_column(*rules_.subject_column) : std::nullopt;
-    if (!i) return {};
+    if (!i) return found;
     const auto sides = sides_of(relation_, change_, *i);
-    const auto* value = change_.action == RowAction::deleted ? sides.old : sides.now;
-    if (value == nullptr || value->state != Value::State::text) return {};
-    auto text = shown_text(*i, *value);
-    return text.size() <= id_bytes_max && is_plain(text) ? text : std::string();
+    for (const auto* value : {sides.now, sides.old}) {
+      if (value == nullptr || value->state != Value::State::text) continue;
+      auto text = bounded(shown_text(*i, *value), id_bytes_max);
+      if (!text.empty() && std::ranges::find(found, text) == found.end()) found.push_back(std::move(text));
+    }
+    return found;
   }
 
  private:
@@ -238,6 +241,16 @@ std::string lossless_of(const Draft& draft) {
   return list.empty() ? list : list + "]";
 }
 
+// A text, or a list where there are two.
+std::string subjects_of(const Draft& draft) {
+  std::string list;
+  for (const auto& subject : draft.subjects) {
+    if (!list.empty()) list += ',';
+    json::append_quoted(list, subject);
+  }
+  return draft.subjects.size() < 2 ? list : fmt::format("[{}]", list);
+}
+
 std::string text_of(const Draft& draft, const Circumstances& circumstances) {
   json::ObjectWriter detail, source_meta;
   if (draft.message) detail.raw("message", draft.message->json);
@@ -253,7 +266,7 @@ std::string text_of(const Draft& draft, const Circumstances& circumstances) {
       .raw_if_any("sourceEntityMeta", source_meta.empty() ? "" : source_meta.str())
       .text_if_any("sourceId", bounded(actor.id, id_bytes_max))
       .text_if_any("sourceType", bounded(actor.type, word_bytes_max))
-      .text_if_any("subject", draft.subject);
+      .raw_if_any("subject", subjects_of(draft));
   if (draft.target_id) event.text("targetId", *draft.target_id);
   event.text("targetType", draft.target_type).text("time", format_time(circumstances.committed));
   return event.str();
@@ -332,7 +345,7 @@ Result<std::string> RowEventWriter::changed(const Relation& relation, const Tabl
   return finished({.action = name_of(change.action),
                    .target_type = target_type_of(relation),
                    .target_id = row.target_id(),
-                   .subject = row.subject(),
+                   .subjects = row.subjects(),
                    .changes = row.changes(),
                    .message = {}},
                   circumstances);
@@ -342,7 +355,7 @@ Result<std::string> RowEventWriter::truncated(const Relation& relation, const Ci
   return finished({.action = "TRUNCATED",
                    .target_type = target_type_of(relation),
                    .target_id = {},
-                   .subject = {},
+                   .subjects = {},
                    .changes = {},
                    .message = {}},
                   circumstances);

@@ -196,6 +196,26 @@ Cell expected_target(const World& world) {
   return list.size() > 1'024 ? digest(list) : list;
 }
 
+std::vector<std::string> expected_subjects(const World& world) {
+  std::vector<std::string> found;
+  if (!world.rules.subject_column) return found;
+  for (const bool before_first : {false, true}) {
+    auto cell = shown_cell(world, *world.rules.subject_column, before_first);
+    if (!cell || cell->empty()) continue;
+    if (cell->size() > 1'024 || !is_plain(*cell)) cell = "sha256:" + to_hex(crypto::sha256(view(*cell)));
+    if (found.empty() || found.front() != *cell) found.push_back(*cell);
+  }
+  return found;
+}
+
+std::vector<std::string> subjects_in(const Read& event) {
+  const auto value = event.document.root().find("subject");
+  if (value.is_string()) return {std::string(value.string())};
+  std::vector<std::string> found;
+  for (std::size_t i = 0; value.is_array() && i < value.size(); ++i) found.emplace_back(value.at(i).string());
+  return found;
+}
+
 Cell text_member(const Read& event, std::string_view name) {
   const auto value = event.document.root().find(name);
   return value.exists() ? Cell(value.string()) : std::nullopt;
@@ -236,10 +256,7 @@ TEST(RowEvent, RowsCanBeRebuilt) {
     for (std::size_t i = 0; i < world.relation.columns.size(); ++i) check_column(world, event, i);
     RC_ASSERT(event.lossless.empty());
     RC_ASSERT(text_member(event, "targetId") == expected_target(world));
-    auto subject =
-        world.rules.subject_column ? shown_cell(world, *world.rules.subject_column, false) : Cell();
-    if (subject && (subject->empty() || subject->size() > 1'024 || !is_plain(*subject))) subject.reset();
-    RC_ASSERT(text_member(event, "subject") == subject);
+    RC_ASSERT(subjects_in(event) == expected_subjects(world));
     if (event.changes.exists()) RC_ASSERT(event.changes.size() > 0);
   }));
 }
@@ -457,7 +474,7 @@ TEST(RowEvent, AllMembersOfAnUpdate) {
           R"("organization":"7","reason":"asked by phone","replicationOrigin":"berlin","requestId":"r-1","row":3,)"
           R"("transaction":731},"detail":{"message":{"ticket":9}},"kind":"data.change",)"
           R"("lossless":["/changes/2/new"],"sourceEntityMeta":{"name":"Asha"},"sourceId":"42",)"
-          R"("sourceType":"STAFF","subject":"2","targetId":"1","targetType":"public.customers",)"
+          R"("sourceType":"STAFF","subject":["2","1"],"targetId":"1","targetType":"public.customers",)"
           R"("time":"2026-11-25T14:40:11.213Z"})");
 }
 
