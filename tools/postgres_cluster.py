@@ -88,7 +88,10 @@ class Cluster:
                 "-t", "-v", "ON_ERROR_STOP=1"]
 
     def run(self, text, *options, database=USER):
-        return subprocess.run([*self.line(database), *options], input=text, capture_output=True, text=True, check=False, cwd="/")
+        """Output and errors as texts, in which carriage returns are kept as they are."""
+        done = subprocess.run([*self.line(database), *options], input=text.encode(), capture_output=True, check=False, cwd="/")
+        done.stdout, done.stderr = (output.decode("utf-8", "replace") for output in (done.stdout, done.stderr))
+        return done
 
     def stop(self):
         """SIGINT is PostgreSQL's fast shutdown."""
