@@ -6,19 +6,16 @@ Nothing of PostgreSQL is linked, so that the benchmarks build where it is not th
 import contextlib
 import os
 import pathlib
-import pwd
 import re
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
 
-VERSION = 15
-BINARIES = pathlib.Path(f"/usr/lib/postgresql/{VERSION}/bin")
-USER = "postgres"  # where we are root: PostgreSQL refuses to run as root
-READY_SECONDS_MAX = 30
-END_SECONDS_MAX = 120
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+import postgres_cluster  # noqa: E402
+
 LOOK_AGAIN_SECONDS = 0.1  # while it is loaded, which takes many seconds
 # As somebody sets it up who means it: memory in proportion, a write-ahead log that is not the bottleneck. Durability
 # is as it comes, and named so that nobody has to know: each commit is on the disk before it is acknowledged.
@@ -41,71 +38,14 @@ CREATE INDEX ON event USING gin(words);
 """
 
 
-class Cluster:
-    def __init__(self, folder):
-        self.folder, self.process = folder, None
-        self.user = USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        self.log = folder / "log"
-        # The path of a socket may have some hundred characters, so it does not go into the bench's folder.
-        self.socket = pathlib.Path(tempfile.mkdtemp(prefix="vestige-bench-"))
+class Cluster(postgres_cluster.Cluster):
+    """One that tells what it costs."""
 
-    def as_user(self, line):
-        """PostgreSQL's own programs run as somebody who is not root."""
-        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *line] \
-            if os.geteuid() == 0 else line
-
-    def start(self):
-        """False where its user cannot reach the folder."""
-        self.folder.mkdir(parents=True)
-        if os.geteuid() == 0:
-            for folder in (self.folder, self.socket):
-                shutil.chown(folder, self.user, self.user)
-        if subprocess.run(self.as_user(["test", "-w", self.folder]), check=False, cwd="/").returncode != 0:
-            return False
-        data = self.folder / "cluster"
-        subprocess.run(self.as_user([BINARIES / "initdb", "-D", data, "-U", self.user, "-A", "peer", "-E", "UTF8",
-                                     "--locale=C"]), check=True, capture_output=True, cwd="/")
-        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                self.as_user([BINARIES / "postgres", "-D", data, "-k", self.socket, *settings]),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while self.psql("SELECT 1", check=False).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"bench: PostgreSQL did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.1)
-        return True
-
-    def psql_line(self):
-        return self.as_user([BINARIES / "psql", "-h", self.socket, "-U", self.user, "-d", "postgres", "-q", "-X", "-A", "-t",
-                             "-v", "ON_ERROR_STOP=1"])
-
-    def psql(self, text, check=True):
-        done = subprocess.run(self.psql_line(), input=text, capture_output=True, text=True, check=False, cwd="/")
-        if check and done.returncode != 0:
-            raise SystemExit(f"bench: psql: {done.stderr.strip()[-500:]}")
-        return done
-
-    def stop(self):
-        """By its process id; SIGINT is PostgreSQL's fast shutdown."""
-        shutil.rmtree(self.socket, ignore_errors=True)
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(END_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def processes(self):
-        """The postmaster and its children."""
-        found = [self.process.pid]
-        with contextlib.suppress(OSError):
-            text = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-            found += [int(pid) for pid in text.split()]
-        return found
+    def psql(self, text):
+        done = self.run(text)
+        if done.returncode != 0:
+            raise postgres_cluster.Failed(f"psql: {done.stderr.strip()[-500:]}")
+        return done.stdout
 
     def cpu_seconds(self):
         """Of all processes of the cluster, also of those that ended."""
@@ -126,19 +66,6 @@ class Cluster:
         return total
 
 
-def missing():
-    for program in ("initdb", "postgres", "psql"):
-        if not (BINARIES / program).exists():
-            return f"{BINARIES / program} is not there (Debian's package postgresql-{VERSION})"
-    if os.geteuid() != 0:
-        return None
-    if USER not in {entry.pw_name for entry in pwd.getpwall()}:
-        return f"it does not run as root, and there is no user {USER}"
-    if shutil.which("setpriv") is None:
-        return "setpriv is not there, without which root cannot start it as somebody else"
-    return None
-
-
 def load(cluster, events_program, events, loaders):
     """COPY over so many connections. Each gets its share from a program that makes the events. Gives the most memory that
     the cluster had meanwhile."""
@@ -146,7 +73,7 @@ def load(cluster, events_program, events, loaders):
     for part in range(loaders):
         maker = subprocess.Popen([events_program, "copy", "--events", str(events), "--part", str(part), "--parts",
                                   str(loaders)], stdout=subprocess.PIPE)
-        taker = subprocess.Popen(cluster.psql_line(), stdin=maker.stdout, stdout=subprocess.DEVNULL, cwd="/")
+        taker = subprocess.Popen(cluster.line(), stdin=maker.stdout, stdout=subprocess.DEVNULL, cwd="/")
         maker.stdout.close()
         pairs += [maker, taker]
     peak = 0
@@ -161,7 +88,7 @@ def load(cluster, events_program, events, loaders):
 def ask(cluster, events_program, events, subject, add):
     text = subprocess.run([events_program, "questions", "--events", str(events)], stdout=subprocess.PIPE, text=True,
                           check=True).stdout
-    answer = cluster.psql("\\timing on\n\\o /dev/null\n" + text).stdout
+    answer = cluster.psql("\\timing on\n\\o /dev/null\n" + text)
     times = {}
     for ms, question, rows in re.findall(r"^Time: ([\d.]+) ms.*\nRows: (\w+) (\d+)$", answer, re.M):
         times.setdefault(question, []).append((float(ms), int(rows)))
@@ -173,15 +100,17 @@ def ask(cluster, events_program, events, subject, add):
 
 def measure(folder, events_program, events, loaders, add):
     """Gives why not where PostgreSQL is not there."""
-    why = missing()
+    why = postgres_cluster.missing()
     if why:
         return why
-    cluster = Cluster(folder)
+    socket = tempfile.mkdtemp(prefix="vestige-bench-")
+    cluster = Cluster(folder, socket, SETTINGS)
     subject = {"store": "PostgreSQL 15" if loaders == 1 else f"PostgreSQL 15, {loaders} connections",
                "events": events, "sealed": False}
     try:
-        if not cluster.start():
-            return f"the user {cluster.user} may not enter {folder}; choose another with --directory"
+        if not cluster.create():
+            return f"the user {postgres_cluster.USER} may not enter {folder}; choose another with --directory"
+        cluster.start()
         cluster.psql(TABLE)
         cpu, wall = cluster.cpu_seconds(), time.monotonic()
         peak = load(cluster, events_program, events, loaders)
@@ -190,9 +119,12 @@ def measure(folder, events_program, events, loaders, add):
         add({"measure": "memory", **subject, "peakBytes": peak})
         if loaders == 1:
             cluster.psql("VACUUM ANALYZE event; CHECKPOINT;")
-            size = cluster.psql("SELECT pg_total_relation_size('event')").stdout.strip()
+            size = cluster.psql("SELECT pg_total_relation_size('event')").strip()
             add({"measure": "disk", **subject, "bytes": int(size)})
             ask(cluster, events_program, events, subject, add)
+    except postgres_cluster.Failed as error:
+        raise SystemExit(f"bench: {error}") from error
     finally:
         cluster.stop()
+        shutil.rmtree(socket, ignore_errors=True)
     return None

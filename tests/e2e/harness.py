@@ -160,7 +160,11 @@ class Context:
 
     def __init__(self, name, folder):
         self.name, self.folder = name, folder
-        self.servers, self.children = [], []
+        self.servers, self.children, self.others = [], [], []
+
+    def at_end(self, function):
+        """Is called after the test, when its servers are gone, whatever became of it."""
+        self.others.append(function)
 
     def skip(self, reason):
         raise Skipped(reason)
@@ -209,6 +213,8 @@ class Context:
             if server.running():
                 server.process.kill()
                 server.process.wait()
+        for function in self.others:
+            function()
         for child in self.children:
             # Asked first: what it started in groups of their own, only it can end.
             if child.poll() is None:

@@ -1,0 +1,368 @@
+"""What the tests of captured changes share: what really happened in the database, by two witnesses that have nothing to do
+with the server, and the comparison of the trail with that.
+
+Triggers note the operation, the old and the new row of each change, in a table of the same database, so that what is
+rolled back is gone there too. A second slot with PostgreSQL's own plugin test_decoding says in which order transactions were
+committed, which messages stood in them, and before which rows. They have to agree on what both tell of.
+"""
+import hashlib
+import json
+import re
+import time
+
+from api_parts import canonical
+
+CATCH_UP_SECONDS_MAX = 180
+DIGEST_OVER_BYTES = 65536
+ACTIONS = {"INSERT": "CREATED", "UPDATE": "UPDATED", "DELETE": "DELETED", "TRUNCATE": "TRUNCATED"}
+NUMBERS = ("smallint", "integer", "bigint", "real", "double precision", "numeric", "oid")
+WITNESSES = """
+CREATE SCHEMA witness;
+CREATE TABLE witness.change(
+  position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  relation text NOT NULL, operation text NOT NULL, old jsonb, new jsonb);
+-- Each column's text, in the settings that the trail promises.
+CREATE FUNCTION witness.texts(relation oid, entry record) RETURNS jsonb LANGUAGE plpgsql
+  SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 3 AS $$
+DECLARE query text; result jsonb;
+BEGIN
+  SELECT format('SELECT jsonb_object(ARRAY[%s]::text[], ARRAY[%s]::text[])', string_agg(quote_literal(attname), ', ' ORDER BY attnum),
+                string_agg(format('($1).%I::text', attname), ', ' ORDER BY attnum))
+    INTO query FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped;
+  EXECUTE query INTO result USING entry;
+  RETURN result;
+END $$;
+CREATE FUNCTION witness.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO witness.change(relation, operation, old, new) VALUES (
+    TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, TG_OP,
+    CASE WHEN TG_OP IN ('UPDATE', 'DELETE') THEN witness.texts(TG_RELID, OLD) END,
+    CASE WHEN TG_OP IN ('INSERT', 'UPDATE') THEN witness.texts(TG_RELID, NEW) END);
+  RETURN NULL;
+END $$;
+CREATE TABLE public.beacon(id bigint PRIMARY KEY);
+SELECT pg_create_logical_replication_slot('witness', 'test_decoding');
+"""
+TRIGGERS = """
+CREATE TRIGGER witness_row AFTER INSERT OR UPDATE OR DELETE ON {0} FOR EACH ROW EXECUTE FUNCTION witness.note();
+CREATE TRIGGER witness_all AFTER TRUNCATE ON {0} FOR EACH STATEMENT EXECUTE FUNCTION witness.note();
+"""
+
+
+class Change:
+    """A row that changed, as the witnesses tell it. `message` is who they heard of, None for nobody."""
+
+    def __init__(self, transaction, row, relation, action, old, new, message, bounds):
+        self.transaction, self.row, self.relation, self.action = transaction, row, relation, action
+        self.old, self.new, self.message, self.bounds = old, new, message, bounds
+
+    def __repr__(self):
+        return f"{self.action} {self.relation} row {self.row} of transaction {self.transaction}: {self.old} -> {self.new}"[:1500]
+
+
+class Table:
+    """Columns with their types, in order, and the names of the key's columns, in its order."""
+
+    def __init__(self, columns, key):
+        self.columns, self.key = columns, key
+
+    def key_of(self, texts):
+        if not self.key:
+            return None
+        values = [texts[name] for name in self.key]
+        return values[0] if len(values) == 1 else canonical(values)
+
+
+def lsn_number(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+class Witnesses:
+    def __init__(self, cluster, database, tables):
+        self.cluster, self.database, self.beacons = cluster, database, 0
+        cluster.psql(WITNESSES + "".join(TRIGGERS.format(table) for table in tables), database)
+        self.tables = {table: self.describe(table) for table in tables}
+
+    def psql(self, sql):
+        return self.cluster.psql(sql, self.database)
+
+    def describe(self, table):
+        columns = self.psql(f"""SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+          WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum""")
+        key = self.psql(f"""SELECT attname FROM pg_index, unnest(indkey::int2[]) WITH ORDINALITY AS part(number, place), pg_attribute
+          WHERE indrelid = '{table}'::regclass AND indisprimary AND attrelid = indrelid AND attnum = number ORDER BY place""")
+        return Table({name: kind for name, kind in columns}, [name for name, in key])
+
+    def rows(self, table):
+        """Each row's texts, in no order."""
+        return [json.loads(row) for row, in self.psql(f"SELECT witness.texts('{table}'::regclass, entry) FROM {table} entry")]
+
+    def noted(self, snapshot):
+        """By transaction: what the triggers noted, less what a snapshot has seen already."""
+        unseen = f"WHERE NOT pg_visible_in_snapshot(transaction, '{snapshot}'::pg_snapshot)" if snapshot else ""
+        found = {}
+        for transaction, relation, operation, old, new in self.psql(
+                f"SELECT transaction::text::numeric % 4294967296, relation, operation, old, new FROM witness.change {unseen} "
+                "ORDER BY position"):
+            found.setdefault(int(transaction), []).append(
+                (relation, ACTIONS[operation], json.loads(old or "null"), json.loads(new or "null")))
+        return found
+
+    def decoded(self):
+        """(transaction, steps, where it ended) in the order of commits; a step is (table, action) or a message's text."""
+        transactions, steps = [], []
+        for lsn, transaction, data in self.psql(
+                "SELECT lsn, xid, data FROM pg_logical_slot_peek_changes('witness', NULL, NULL)"):
+            if data.startswith("BEGIN"):
+                steps = []
+            elif data.startswith("COMMIT"):
+                transactions.append((int(transaction), steps, lsn_number(lsn)))
+            elif data.startswith("message: transactional: 1 prefix: vestige, "):
+                steps.append(data.split(" content:", 1)[1])
+            elif data.startswith("table "):
+                names, operation = re.match(r"table (.+?): ([A-Z]+):", data).groups()
+                steps += [(name, ACTIONS[operation]) for name in names.split(", ") if name in self.tables]
+        return transactions
+
+    def changes(self, snapshot=None):
+        """What has to be on record, in order. Says so where the witnesses contradict each other."""
+        noted, found, before = self.noted(snapshot), [], 0
+        for transaction, steps, end in self.decoded():
+            rows = noted.pop(transaction, None)
+            if rows:
+                told = [step for step in steps if isinstance(step, tuple)]
+                assert told == [row[:2] for row in rows], ("the witnesses disagree", transaction, told[:10], rows[:10])
+                who = self.who(steps)
+                found += [Change(transaction, number, *row, who[number], (before, end)) for number, row in enumerate(rows)]
+            before = end
+        assert not noted, ("noted, and not decoded", list(noted)[:10])
+        return found
+
+    @staticmethod
+    def who(steps):
+        """Of each row the message that holds for it: the last one before it, else the first one of the transaction."""
+        current, found = next((step for step in steps if isinstance(step, str)), None), []
+        for step in steps:
+            if isinstance(step, str):
+                current = step
+            else:
+                found.append(current)
+        return found
+
+    def light_beacon(self):
+        """A change that comes after all others; gives its key."""
+        self.beacons += 1
+        self.psql(f"INSERT INTO public.beacon VALUES ({self.beacons})")
+        return str(self.beacons)
+
+
+class Source:
+    """A captured database, and the trail's word on it."""
+
+    def __init__(self, context, cluster, database, tables, name="crm", **options):
+        self.context, self.cluster, self.database, self.name, self.options = context, cluster, database, name, options
+        self.witnesses = Witnesses(cluster, database, tables)
+        self.tables = [*tables, "public.beacon"]
+        self.digests = {}  # of hashed columns: text -> digest
+        made = self.init()
+        assert made.status == 0 and made.json()["ready"] is True, made
+        self.server = context.prepare_server("--config", str(self.write_configuration()))
+
+    def init(self):
+        return self.context.vestige("capture", "postgres", "init", "--dsn", self.cluster.dsn(self.database), "--name", self.name,
+                                    "--tables", ",".join(self.tables), "--json")
+
+    def write_configuration(self):
+        members = {"name": self.name, "dsn": self.cluster.dsn(self.database), "tables": self.tables, **self.options}
+        file = self.context.folder / f"{self.name}.toml"
+        file.write_text("[[capture.postgres]]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in members.items()))
+        return file
+
+    def catch_up(self):
+        """Waits until all that was committed so far is on record: what comes last is there."""
+        key, deadline = self.witnesses.light_beacon(), time.monotonic() + CATCH_UP_SECONDS_MAX
+        while not self.server.search(targetType=["public.beacon"], targetId=key)["events"]:
+            assert time.monotonic() < deadline, "what was committed is not on record"
+            time.sleep(0.05)
+
+    def events(self):
+        found = self.server.search_all(targetType=list(self.witnesses.tables), order="asc", limit=1000)
+        for event in found:
+            assert event["kind"] == "data.change" and event["context"]["capture"] == self.name, event
+            assert event["context"]["database"] == self.database, event
+        return found
+
+    def about_itself(self, action):
+        return self.server.search_all(filter={"and": [{"field": "kind", "equals": "system.capture"},
+                                                      {"field": "action", "equals": action},
+                                                      {"field": "detail.capture", "equals": self.name}]}, order="asc")
+
+    def check(self):
+        """All that happened is on record, in order, once, with what it was, what it became and who did it; nothing else is;
+        and what the trail amounts to is what the tables hold. Gives the events."""
+        self.catch_up()
+        events = self.events()
+        assert len({event["id"] for event in events}) == len(events)
+        taken = self.about_itself("SNAPSHOT_TAKEN")
+        assert len(taken) == (self.options.get("snapshot", True) is not False), taken
+        seen = taken[0]["detail"]["snapshot"] if taken else None
+        changes = [event for event in events if event["action"] != "SNAPSHOT"]
+        assert all(event["action"] == "SNAPSHOT" for event in events[:len(events) - len(changes)]), "a snapshot after a change"
+        expected = self.witnesses.changes(seen)
+        for event, change in zip(changes, expected):
+            self.check_change(event, change)
+        assert len(changes) == len(expected), (len(changes), len(expected), (changes + [None])[len(expected):][:1],
+                                               expected[len(changes):][:1])
+        self.check_state(events)
+        assert not self.about_itself("GAP")
+        return events
+
+    # --------------------------------------------------------------------------------------- one event
+
+    def check_change(self, event, change):
+        context = event["context"]
+        assert (event["targetType"], event["action"], context["transaction"], context["row"]) == (
+            change.relation, change.action, change.transaction, change.row), (event, change)
+        assert change.bounds[0] <= lsn_number(context["lsn"]) <= change.bounds[1], (event, change)
+        table, row = self.witnesses.tables[change.relation], change.new or change.old
+        if row:
+            assert event.get("targetId") == table.key_of(row), (event, change)
+            column = self.options.get("subject", {}).get(change.relation)
+            assert event.get("subject") == (row[column] if column else None), (event, change)
+        self.check_who(event, change.message)
+        self.check_values(event, change, table)
+
+    def check_who(self, event, message):
+        context, known = event["context"], read_message(message)
+        if known:
+            actor = known["actor"]
+            assert context["attribution"] == "message", event
+            assert event.get("sourceId") == actor.get("id") and event.get("sourceType") == actor.get("type"), (event, message)
+            assert event.get("sourceEntityMeta", {}).get("name") == actor.get("name"), (event, message)
+            for name in ("requestId", "organization", "reason"):
+                assert context.get(name) == known.get(name), (event, message)
+        elif "actor" in self.options:
+            actor = self.options["actor"]
+            assert context["attribution"] == "configured", event
+            assert (event["sourceType"], event["sourceId"]) == (actor["type"], actor["id"]), event
+        else:
+            assert context["attribution"] == "none" and "sourceId" not in event and "sourceType" not in event, event
+        if message and not known:
+            assert event["detail"]["message"] == message, event
+
+    def check_values(self, event, change, table):
+        """Columns in the table's order, each with the values that the triggers saw."""
+        names = [name for name in table.columns if name not in self.options.get("exclude", {}).get(change.relation, ())]
+        if change.action == "TRUNCATED":
+            names = []
+        elif change.action == "UPDATED":
+            names = [name for name in names if change.old[name] != change.new[name]]
+        elements = event.get("changes", [])
+        assert [element["field"] for element in elements] == names, (event, change)
+        for number, element in enumerate(elements):
+            assert "oldUnknown" not in element, event
+            for side, texts in (("old", change.old), ("new", change.new)):
+                assert (side in element) <= bool(texts), (event, change)
+                if texts:
+                    name = element["field"]
+                    lossless = f"/changes/{number}/{side}" in event.get("lossless", ())
+                    self.check_value(change.relation, name, table.columns[name], element.get(side), texts[name], lossless)
+
+    def check_value(self, relation, name, kind, value, text, lossless):
+        if text is not None and name in self.options.get("hash", {}).get(relation, ()):
+            assert re.fullmatch("hmac-sha256:[0-9a-f]{64}", value), value
+            assert self.digests.setdefault((relation, name, text), value) == value, (name, "two digests of one text")
+            same = [key[2] for key, digest in self.digests.items() if digest == value and key[:2] == (relation, name)]
+            assert same == [text], (name, "one digest of two texts")
+        else:
+            assert agrees(kind, value, text, lossless), (relation, name, kind, str(value)[:500], text[:500] if text else text, lossless)
+
+    # --------------------------------------------------------------------------------------- all of them
+
+    def check_state(self, events):
+        """Each event begins where the ones before it ended, and the last ones end with what the tables hold."""
+        state = {relation: {} for relation in self.witnesses.tables}
+        for event in events:
+            fold(state[event["targetType"]], event, self.witnesses.tables[event["targetType"]])
+        for relation, table in self.witnesses.tables.items():
+            if not table.key:
+                continue
+            rows = {table.key_of(row): row for row in self.witnesses.rows(relation)}
+            assert set(rows) == set(state[relation]), (relation, set(rows) ^ set(state[relation]))
+            for key, row in rows.items():
+                for name, (value, lossless) in state[relation][key].items():
+                    self.check_value(relation, name, table.columns[name], value, row[name], lossless)
+
+
+def toml(value):
+    """Enough of it for a source."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {toml(member)}" for name, member in value.items()) + " }"
+    return json.dumps(value)
+
+
+def read_message(text):
+    """The object of a message that says who; None for any other."""
+    try:
+        message = json.loads(text or "null")
+    except ValueError:
+        return None
+    actor = message.get("actor") if isinstance(message, dict) else None
+    return message if isinstance(actor, dict) and isinstance(actor.get("id"), str) else None
+
+
+def agrees(kind, value, text, lossless=False):
+    """Whether a value of the trail is what PostgreSQL writes as `text`."""
+    if text is None or value is None:
+        return text is value is None
+    if len(text.encode()) > DIGEST_OVER_BYTES:
+        return value == {"bytes": len(text.encode()), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if kind == "boolean":
+        return value is (text == "true")
+    if kind == "jsonb" and not lossless:
+        return canonical(value) == canonical(json.loads(text))
+    if kind in NUMBERS and not lossless:
+        return isinstance(value, (int, float)) and canonical(value) == text
+    return value == text
+
+
+def fold(rows, event, table):
+    """Does to rows (key -> column -> (value, is it lossless text)) what the event says, and takes nothing that does not fit."""
+    if event["action"] == "TRUNCATED":
+        rows.clear()
+        return
+    if not table.key:
+        return
+    old, new = sides(event)
+    key = event["targetId"]
+    if event["action"] in ("CREATED", "SNAPSHOT"):
+        assert key not in rows, (key, "is there already", event)
+        rows[key] = new
+        return
+    before = key_before(key, old, table) if event["action"] == "UPDATED" else key
+    row = rows.pop(before, None)
+    assert row is not None, (before, "is not there", event)
+    for name, value in old.items():
+        assert row[name] == value, (name, row[name], value, event)
+    if event["action"] == "UPDATED":
+        assert key not in rows, (key, "is there already", event)
+        rows[key] = {**row, **new}
+
+
+def sides(event):
+    """Old and new values of an event: column -> (value, is it lossless text)."""
+    lossless = event.get("lossless", ())
+    return tuple({element["field"]: (element.get(side), f"/changes/{number}/{side}" in lossless)
+                  for number, element in enumerate(event.get("changes", []))} for side in ("old", "new"))
+
+
+def key_before(key, old, table):
+    """An event has the new key; where that changed, its changes have the old one."""
+    parts = [key] if len(table.key) == 1 else json.loads(key)
+    texts = [as_text(old[name][0]) if name in old else part for name, part in zip(table.key, parts)]
+    return texts[0] if len(texts) == 1 else canonical(texts)
+
+
+def as_text(value):
+    return value if isinstance(value, str) else canonical(value)
