@@ -32,6 +32,7 @@ Result<std::unique_ptr<CaptureService>> CaptureService::open(
         configuration, sources::postgres::CaptureParts{
                            .log = trail.log(),
                            .trail = *of_tenant,
+                           .trail_of = [&trail](std::string_view tenant) { return trail.find(tenant); },
                            .data = trail.data(),
                            .clock = clock,
                            .entropy = entropy,

@@ -70,14 +70,25 @@ Status apply_source_member(Source& source, std::string_view name, const toml::no
     VESTIGE_TRY(source.tables, read_texts(node, place));
     return {};
   }
+  if (name == "tenant_column") {
+    VESTIGE_TRY(source.tenant_column, read_text(node, place));
+    return {};
+  }
+  if (name == "lag_bytes_max") {
+    const auto* number = node.as_integer();
+    if (!number || number->get() <= 0) return wrong_member(place, "a number of bytes above 0");
+    source.lag_bytes_max = static_cast<std::uint64_t>(number->get());
+    return {};
+  }
   if (name == "snapshot") {
     VESTIGE_TRY(source.snapshot, read_flag(node, place));
     return {};
   }
-  return fail(ErrorKind::invalid,
-              fmt::format("{}: a table [[capture.postgres]] has no such key. It has name, tenant, "
-                          "dsn, tables, subject, exclude, hash, actor, snapshot.",
-                          place));
+  return fail(
+      ErrorKind::invalid,
+      fmt::format("{}: a table [[capture.postgres]] has no such key. It has name, tenant, "
+                  "tenant_column, dsn, tables, subject, exclude, hash, actor, snapshot, lag_bytes_max.",
+                  place));
 }
 
 }  // namespace

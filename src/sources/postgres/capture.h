@@ -27,7 +27,9 @@ namespace vestige::sources::postgres {
 
 struct CaptureParts {
   trail::Log& log;
-  audit::TenantTrail& trail;
+  audit::TenantTrail& trail;  // of the source's tenant
+  // Null where there is none.
+  std::function<audit::TenantTrail*(std::string_view tenant)> trail_of;
   platform::FileSystem& data;  // for what is kept of large transactions until they commit
   platform::Clock& clock;
   platform::Entropy& entropy;

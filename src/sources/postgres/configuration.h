@@ -19,6 +19,8 @@ struct ConfiguredActor {
 struct Configuration {
   std::string name;
   std::string tenant = "default";
+  // Whose value is the tenant of a row, where there is such a tenant; else it is of `tenant`.
+  std::optional<std::string> tenant_column{};
   std::string dsn{};
   std::vector<std::string> tables{};  // SCHEMA.TABLE
   // By table.
@@ -26,6 +28,9 @@ struct Configuration {
   std::map<std::string, std::set<std::string>> exclude{}, hash{};
   std::optional<ConfiguredActor> actor{};  // of changes of which nobody says who made them
   bool snapshot = true;
+  // Of log that PostgreSQL may keep for this capture: past it the slot is given up, so that the source's disk
+  // does not fill.
+  std::uint64_t lag_bytes_max = std::uint64_t{64} << 30;
 };
 
 // invalid where a member is no such thing, or names a table that is not among `tables`.

@@ -22,8 +22,11 @@ inline constexpr std::size_t tables_max = 1'000;
 inline constexpr std::size_t sources_max = 64;
 
 inline constexpr std::chrono::milliseconds receive_patience{100};
-inline constexpr std::chrono::seconds status_period{5};       // between words to PostgreSQL that we are there
-inline constexpr std::chrono::seconds look_period{10};        // between looks at the slot
+inline constexpr std::chrono::seconds status_period{5};  // between words to PostgreSQL that we are there
+inline constexpr std::chrono::seconds look_period{10};   // between looks at the slot
+inline constexpr std::uint64_t lag_bytes_warned = std::uint64_t{1} << 30;
+inline constexpr std::chrono::seconds warn_period{600};
+inline constexpr std::chrono::seconds drop_patience{10};      // for PostgreSQL to notice that we left
 inline constexpr std::chrono::minutes covered_period{10};     // between entries COVERED
 inline constexpr std::chrono::milliseconds retry_first{500};  // after an error, doubled up to the last
 inline constexpr std::chrono::milliseconds retry_last{30'000};

@@ -69,6 +69,12 @@ Status Progress::add_rows(std::span<const audit::CapturedEvent> rows, std::optio
   });
 }
 
+Status Progress::add_rows_of(audit::TenantTrail& other, std::span<const audit::CapturedEvent> rows) {
+  VESTIGE_TRY(auto batch, other.ingest().prepare_captured(source_, rows));
+  const auto outcome = other.append(other.ingest(), std::move(batch));
+  return outcome ? Status{} : std::unexpected(outcome.error());
+}
+
 Result<audit::Batch> Progress::entry(std::string_view action, const std::string& database,
                                      const std::vector<std::string>& detail, const Place& place) const {
   std::string members = member("capture", source_) + ',' + member("system", std::to_string(place.system)) +

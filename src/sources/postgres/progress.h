@@ -34,6 +34,8 @@ class Progress {
 
   // Rows, and the place up to which they are everything.
   Status add_rows(std::span<const audit::CapturedEvent> rows, std::optional<Place> upto);
+  // Rows of another tenant, which have to be on record before the place that they belong to is.
+  Status add_rows_of(audit::TenantTrail& other, std::span<const audit::CapturedEvent> rows);
   // An entry of kind system.capture; `detail` are its members behind those that all have, `"name":value`
   // each.
   Status record(std::string_view action, const std::string& database, const std::vector<std::string>& detail,

@@ -118,9 +118,7 @@ Status make_slot(Connection& connection, std::string_view source, Readiness& rea
     return {};
   }
   if (slot && !slot->lost) return {};
-  if (slot)
-    VESTIGE_CHECKED(
-        connection.query(fmt::format("SELECT pg_drop_replication_slot({})", quoted_literal(name))));
+  if (slot) VESTIGE_CHECKED(drop_slot(connection, source));
   const auto made = connection.query(
       fmt::format("SELECT pg_create_logical_replication_slot({}, 'pgoutput')", quoted_literal(name)));
   if (!made) {
@@ -177,8 +175,7 @@ Result<std::vector<std::string>> remove_setup(Connection& connection, std::strin
   std::vector<std::string> removed;
   VESTIGE_TRY(const auto slot, look_at_slot(connection, source));
   if (slot) {
-    VESTIGE_CHECKED(
-        connection.query(fmt::format("SELECT pg_drop_replication_slot({})", quoted_literal(name))));
+    VESTIGE_CHECKED(drop_slot(connection, source));
     removed.push_back("slot " + name);
   }
   VESTIGE_TRY(const auto there, ask(connection, fmt::format("SELECT 1 FROM pg_publication WHERE pubname = {}",
@@ -188,6 +185,12 @@ Result<std::vector<std::string>> remove_setup(Connection& connection, std::strin
     removed.push_back("publication " + name);
   }
   return removed;
+}
+
+Status drop_slot(Connection& connection, std::string_view source) {
+  VESTIGE_CHECKED(
+      connection.query(fmt::format("SELECT pg_drop_replication_slot({})", quoted_literal(slot_of(source)))));
+  return {};
 }
 
 Result<std::optional<SlotState>> look_at_slot(Connection& connection, std::string_view source) {

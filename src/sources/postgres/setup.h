@@ -37,6 +37,9 @@ Result<Readiness> prepare(Connection& connection, std::string_view source,
 // Removes slot and publication. Gives what was removed. conflict while somebody captures from the slot.
 Result<std::vector<std::string>> remove_setup(Connection& connection, std::string_view source);
 
+// conflict while somebody captures from it.
+Status drop_slot(Connection& connection, std::string_view source);
+
 struct SlotState {
   std::string plugin;
   bool active = false;

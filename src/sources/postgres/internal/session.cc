@@ -148,19 +148,20 @@ Status Session::take_snapshot() {
   VESTIGE_TRY(const auto time, queries_->query("SELECT (extract(epoch FROM now()) * 1000)::bigint"));
   around.committed = UnixMs{static_cast<std::int64_t>(number_of(time[0][0]))};
   around.lsn = snapshot.view().at();
+  const auto rows = tally_.rows.load();
   for (const auto& table : tables_of(configuration_)) {
     std::uint64_t row = 0;
     VESTIGE_CHECKED(snapshot.read(table, [&](const SnapshotRow& found) -> Status {
       const auto rules = rules_for(table, found.key_columns);
       around.row = row;
-      VESTIGE_TRY(auto event, writer_.changed(found.relation, rules,
-                                              {.action = RowAction::snapshot, .now = &found.row}, around));
-      return add(fmt::format("{}/{}/{}/snapshot/{}/{}", place_.system, database_, at, table.text(), row++),
+      const RowChange change{.action = RowAction::snapshot, .now = &found.row};
+      VESTIGE_TRY(auto event, writer_.changed(found.relation, rules, change, around));
+      return add(found.relation, change,
+                 fmt::format("{}/{}/{}/snapshot/{}/{}", place_.system, database_, at, table.text(), row++),
                  std::move(event));
     }));
   }
   VESTIGE_CHECKED(snapshot.end());
-  const auto rows = tally_.rows.load();
   VESTIGE_CHECKED(flush());
   VESTIGE_CHECKED(insist([&] {
     return progress_.record_snapshot(
@@ -222,50 +223,61 @@ Status Session::take(ByteView data) {
 
 Status Session::take_transaction(Transaction& transaction) {
   const auto end = transaction.commit.end;
-  if (end > place_.lsn && !(snapshot_ && snapshot_->has_seen(transaction.id, transaction.commit.lsn))) {
+  const bool known =
+      end <= place_.lsn || (snapshot_ && snapshot_->has_seen(transaction.id, transaction.commit.lsn));
+  if (!known) {
     auto around = circumstances();
     around.transaction = transaction.id;
     around.lsn = transaction.commit.lsn;
     around.committed = transaction.commit.committed;
     around.replication_origin = transaction.origin;
-    // The first that is said holds for what was done before it as well.
-    VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto&) -> Status {
-      const auto* said = std::get_if<LogicalMessage>(&message);
-      if (said != nullptr && said->prefix == attribution_prefix && around.attribution != Attribution::message)
-        attribute(around, parse_statement(said->content));
-      return {};
+    VESTIGE_CHECKED(find_author(transaction, around));
+    VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto& relations) {
+      return take_change(message, relations, around);
     }));
-    const auto before = tally_.rows.load();
-    VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto& relations) -> Status {
-      if (const auto* said = std::get_if<LogicalMessage>(&message)) {
-        if (said->prefix == attribution_prefix) attribute(around, parse_statement(said->content));
-        return {};
-      }
-      const auto* truncate = std::get_if<Truncate>(&message);
-      for (const auto& relation : relations) {
-        VESTIGE_TRY(const auto* const rules, rules_of(relation));
-        if (rules == nullptr) continue;
-        VESTIGE_TRY(auto event, truncate != nullptr
-                                    ? writer_.truncated(*relation, around)
-                                    : writer_.changed(*relation, *rules, change_of(message), around));
-        if (around.attribution == Attribution::none) {
-          ++tally_.unattributed;
-          ++unattributed_covered_;
-        }
-        VESTIGE_CHECKED(
-            add(fmt::format("{}/{}/{}/{}", place_.system, database_, format_lsn(around.lsn), around.row),
-                std::move(event)));
-        ++rows_covered_;
-        ++around.row;
-      }
-      return {};
-    }));
-    if (tally_.rows.load() != before || !rows_.empty()) {
+    if (around.row > 0) {
       ++tally_.transactions;
       ++transactions_covered_;
     }
   }
   read_ = std::max(read_, end);
+  return {};
+}
+
+// The first that is said of the author holds for what was done before it as well.
+Status Session::find_author(Transaction& transaction, Circumstances& around) {
+  return transaction.read([&](const Message& message, const auto&) -> Status {
+    const auto* said = std::get_if<LogicalMessage>(&message);
+    if (said != nullptr && said->prefix == attribution_prefix && around.attribution != Attribution::message)
+      attribute(around, parse_statement(said->content));
+    return {};
+  });
+}
+
+Status Session::take_change(const Message& message, const std::vector<SharedRelation>& relations,
+                            Circumstances& around) {
+  if (const auto* said = std::get_if<LogicalMessage>(&message)) {
+    if (said->prefix == attribution_prefix) attribute(around, parse_statement(said->content));
+    return {};
+  }
+  const bool truncated = std::holds_alternative<Truncate>(message);
+  const auto change = truncated ? RowChange{} : change_of(message);
+  for (const auto& relation : relations) {
+    VESTIGE_TRY(const auto* const rules, rules_of(relation));
+    if (rules == nullptr) continue;
+    VESTIGE_TRY(auto event, truncated ? writer_.truncated(*relation, around)
+                                      : writer_.changed(*relation, *rules, change, around));
+    VESTIGE_CHECKED(
+        add(*relation, change,
+            fmt::format("{}/{}/{}/{}", place_.system, database_, format_lsn(around.lsn), around.row),
+            std::move(event)));
+    if (around.attribution == Attribution::none) {
+      ++tally_.unattributed;
+      ++unattributed_covered_;
+    }
+    ++rows_covered_;
+    ++around.row;
+  }
   return {};
 }
 
@@ -313,11 +325,27 @@ void Session::attribute(Circumstances& around, Statement statement) const {
   around.statement.actor = Actor{actor->type, actor->id, actor->name};
 }
 
-Status Session::add(std::string position, std::string event) {
+Status Session::add(const Relation& relation, const RowChange& change, std::string position,
+                    std::string event) {
   bytes_ += event.size();
-  rows_.push_back({std::move(position), std::move(event)});
+  ++count_;
+  rows_[&trail_of(relation, change)].push_back({std::move(position), std::move(event)});
   ++tally_.rows;
-  return rows_.size() < limits::batch_rows_max && bytes_ < limits::batch_bytes_max ? Status{} : flush();
+  return count_ < limits::batch_rows_max && bytes_ < limits::batch_bytes_max ? Status{} : flush();
+}
+
+// Where the row says whose it is, and there is such a tenant; else the source's own.
+audit::TenantTrail& Session::trail_of(const Relation& relation, const RowChange& change) const {
+  if (!configuration_.tenant_column) return parts_.trail;
+  const auto column = std::ranges::find(relation.columns, *configuration_.tenant_column, &Column::name);
+  if (column == relation.columns.end()) return parts_.trail;
+  const auto place = static_cast<std::size_t>(column - relation.columns.begin());
+  for (const auto* row : {change.now, change.old, change.key}) {
+    if (row == nullptr || place >= row->size() || (*row)[place].state != Value::State::text) continue;
+    auto* const trail = parts_.trail_of((*row)[place].text);
+    return trail == nullptr ? parts_.trail : *trail;
+  }
+  return parts_.trail;
 }
 
 // Rows of a transaction that is not in whole go without a mark: after a crash they come again.
@@ -327,13 +355,21 @@ Status Session::flush() {
   if (rows_.empty() && !upto) return {};
   // A mark alone can wait for the next rows, or for its time.
   if (rows_.empty() && parts_.clock.monotonic() - said_ < limits::status_period) return {};
-  VESTIGE_CHECKED(insist([&] { return progress_.add_rows(rows_, upto); }));
-  rows_.clear();
-  bytes_ = 0;
+  VESTIGE_CHECKED(write_rows(upto));
   if (!upto) return {};
   place_ = *upto;
   tally_.lsn = place_.lsn.value;
   return say_where_we_are();
+}
+
+// Those of other tenants first: the mark that is written with the rest says that they are on record.
+Status Session::write_rows(std::optional<Place> upto) {
+  for (auto& [trail, rows] : rows_)
+    if (trail != &parts_.trail) VESTIGE_CHECKED(insist([&] { return progress_.add_rows_of(*trail, rows); }));
+  VESTIGE_CHECKED(insist([&] { return progress_.add_rows(rows_[&parts_.trail], upto); }));
+  rows_.clear();
+  count_ = bytes_ = 0;
+  return {};
 }
 
 Status Session::insist(const std::function<Status()>& call) {
@@ -347,7 +383,9 @@ Status Session::insist(const std::function<Status()>& call) {
                               configuration_.name, done.error().message));
     if (control_.wait(limits::retry_first)) return done;
     // PostgreSQL ends a connection of which it hears nothing for a minute.
-    if (served_) VESTIGE_CHECKED(say_where_we_are());
+    if (!served_) continue;
+    VESTIGE_CHECKED(say_where_we_are());
+    VESTIGE_CHECKED(watch());
   }
 }
 
@@ -366,16 +404,44 @@ Status Session::look_around() {
     VESTIGE_CHECKED(flush());
     VESTIGE_CHECKED(say_where_we_are());
   }
-  if (is_due(looked_, limits::look_period)) {
-    VESTIGE_TRY(const auto slot, look_at_slot(*queries_, configuration_.name));
-    if (slot) tally_.lag_bytes = slot->lag_bytes;
-    if (snapshot_ && place_.lsn > snapshot_->at()) snapshot_.reset();
-  }
+  VESTIGE_CHECKED(watch());
+  if (snapshot_ && place_.lsn > snapshot_->at()) snapshot_.reset();
   return is_due(told_, limits::covered_period) ? record_covered() : Status{};
+}
+
+Status Session::watch() {
+  if (!is_due(looked_, limits::look_period)) return {};
+  VESTIGE_TRY(const auto slot, look_at_slot(*queries_, configuration_.name));
+  if (!slot) return {};
+  tally_.lag_bytes = slot->lag_bytes;
+  if (slot->lag_bytes > configuration_.lag_bytes_max) return give_up(slot->lag_bytes);
+  if (slot->lag_bytes > limits::lag_bytes_warned && is_due(warned_, limits::warn_period))
+    parts_.warn(
+        fmt::format("capture {}: PostgreSQL keeps {} MiB of log for it; past {} MiB (lag_bytes_max) the slot "
+                    "is given up, and changes are lost",
+                    configuration_.name, slot->lag_bytes >> 20, configuration_.lag_bytes_max >> 20));
+  return {};
+}
+
+// What is lost by it is an entry GAP as soon as there is a slot again.
+Status Session::give_up(std::uint64_t lag_bytes) {
+  replication_.reset();
+  const auto until = parts_.clock.monotonic() + limits::drop_patience;
+  auto removed = drop_slot(*queries_, configuration_.name);
+  while (!removed && removed.error().kind == ErrorKind::conflict && parts_.clock.monotonic() < until &&
+         !control_.wait(limits::retry_first))
+    removed = drop_slot(*queries_, configuration_.name);
+  VESTIGE_CHECKED(removed);
+  return fail(
+      ErrorKind::exhausted,
+      fmt::format("PostgreSQL kept {} MiB of log for it, more than lag_bytes_max: the slot was given up, and "
+                  "what changes after {} is lost until there is one again",
+                  lag_bytes >> 20, format_lsn(place_.lsn)));
 }
 
 Status Session::say_where_we_are() {
   said_ = parts_.clock.monotonic();
+  if (!replication_) return {};
   return replication_->send(status_update(place_.lsn, parts_.clock.now(), false));
 }
 
@@ -397,8 +463,7 @@ Status Session::finish() {
   if (rows_.empty() && transactions_.between_transactions()) read_ = std::max(read_, idle_);
   std::optional<Place> upto;
   if (read_ > place_.lsn) upto = Place{place_.system, read_};
-  if (!rows_.empty() || upto) VESTIGE_CHECKED(progress_.add_rows(rows_, upto));
-  rows_.clear();
+  if (!rows_.empty() || upto) VESTIGE_CHECKED(write_rows(upto));
   if (upto) place_ = *upto;
   VESTIGE_CHECKED(record_covered());
   return say_where_we_are();

@@ -60,7 +60,13 @@ class Session {
   Status follow();
   Status take(ByteView message);
   Status take_transaction(Transaction& transaction);
+  Status find_author(Transaction& transaction, Circumstances& around);
+  Status take_change(const Message& message, const std::vector<SharedRelation>& relations,
+                     Circumstances& around);
   Status look_around();
+  // How much PostgreSQL keeps for us; gives the slot up where that is too much.
+  Status watch();
+  Status give_up(std::uint64_t lag_bytes);
   Status flush();
   Status finish();
   Status record_covered();
@@ -68,7 +74,9 @@ class Session {
   // Until the trail takes it. unavailable where it was stopped meanwhile.
   Status insist(const std::function<Status()>& call);
 
-  Status add(std::string position, std::string event);
+  Status add(const Relation& relation, const RowChange& change, std::string position, std::string event);
+  audit::TenantTrail& trail_of(const Relation& relation, const RowChange& change) const;
+  Status write_rows(std::optional<Place> upto);
   Result<const TableRules*> rules_of(const SharedRelation& relation);
   TableRules rules_for(const TableName& table, std::vector<std::string> key_columns) const;
   Circumstances circumstances() const;
@@ -91,15 +99,16 @@ class Session {
   std::optional<SnapshotView> snapshot_;  // while transactions may come that it has seen
   bool served_ = false;
 
-  std::vector<audit::CapturedEvent> rows_;  // that are not on record yet
-  std::size_t bytes_ = 0;
+  // That are not on record yet, by the tenant whose they are.
+  std::map<audit::TenantTrail*, std::vector<audit::CapturedEvent>> rows_;
+  std::size_t count_ = 0, bytes_ = 0;
   Lsn read_{};  // the end of the last transaction that is in rows_ whole
   Lsn idle_{};  // up to here PostgreSQL has nothing more for us
   std::map<ObjectId, std::pair<SharedRelation, TableRules>> rules_;
 
   Lsn covered_{};  // the last entry COVERED told up to here
   std::uint64_t transactions_covered_ = 0, rows_covered_ = 0, unattributed_covered_ = 0;
-  std::chrono::nanoseconds said_{}, looked_{}, told_{};
+  std::chrono::nanoseconds said_{}, looked_{}, told_{}, warned_{};
 };
 
 }  // namespace vestige::sources::postgres::internal
