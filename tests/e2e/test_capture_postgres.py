@@ -15,7 +15,7 @@ import time
 import harness
 import postgresql
 import type_values
-from capture_parts import Source, Witnesses, agrees, fold, read_message, sides
+from capture_parts import Source, Witnesses, fold, read_message, sides
 
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
 KILLS = max(3, round(8 * SCALE))
@@ -62,6 +62,7 @@ def test_every_change_of_the_example_is_on_record(context):
     cluster = cluster_with_contacts(context)
     source = contacts_source(context, cluster)
     source.server.start()
+    source.catch_up()
     cluster.file(EXAMPLE / "change.sql", "contacts")
     events = source.check()
     assert sum(event["action"] == "SNAPSHOT" for event in events) == 5
@@ -224,23 +225,16 @@ def test_a_killed_snapshot_is_taken_again(context):
 
 
 def check_folded(source):
-    """Where a snapshot was begun more than once, there is no list to compare with; what it all amounts to has to be right."""
-    table, state = source.witnesses.tables["public.contacts"], {}
-    events = [event for event in source.events() if event["targetType"] == "public.contacts"]
-    assert len({event["id"] for event in events}) == len(events)
-    last = max(number for number, event in enumerate(events) if event["action"] == "SNAPSHOT")
-    for event in events[:last + 1]:
-        state[event["targetId"]] = sides(event)[1]  # a row that was read again
+    """The snapshot that was finished, and what came after it, is what the table holds; what the ones before it had left is told
+    apart by where they were taken."""
     (taken,) = source.about_itself("SNAPSHOT_TAKEN")
-    at = f"{taken['detail']['at']}"
-    state = {event["targetId"]: sides(event)[1] for event in events[:last + 1] if event["context"]["lsn"] == at}
-    for event in events[last + 1:]:
-        fold(state, event, table)
-    rows = {table.key_of(row): row for row in source.witnesses.rows("public.contacts")}
-    assert set(rows) == set(state), set(rows) ^ set(state)
-    for key, row in rows.items():
-        for name, (value, lossless) in state[key].items():
-            assert agrees(table.columns[name], value, row[name], lossless), (key, name, value, row[name])
+    events, state = source.events(), {}
+    assert len({event["id"] for event in events}) == len(events)
+    for event in events:
+        if event["targetType"] == "public.contacts" and (
+                event["action"] != "SNAPSHOT" or event["context"]["lsn"] == taken["detail"]["at"]):
+            fold(state, event, source.witnesses.tables["public.contacts"])
+    source.check_rows("public.contacts", state)
 
 
 def test_what_changed_while_the_server_was_down_is_there(context):
@@ -405,11 +399,10 @@ def text_of(kind, value, lossless):
 
 def test_the_triggers_texts_build_the_table_again(context):
     """What the test below takes for granted: it is possible, and differing() finds what differs."""
-    typed = Typed(postgresql.Cluster(context), seeded())
+    cluster = postgresql.Cluster(context)
+    typed = Typed(cluster, seeded())
     typed.insert(5)
-    columns = ", ".join(f"c{number}::text" for number in range(len(typed.types)))
-    names = ["id", *(f"c{number}" for number in range(len(typed.types)))]
-    rows = [dict(zip(names, row)) for row in typed.psql(f"SET timezone = 'UTC'; SET intervalstyle = 'iso_8601'; SELECT id, {columns} FROM typed")]
+    rows = Witnesses(cluster, "typed", ["public.typed"]).rows("public.typed")
     typed.rebuild(rows[:4])
     assert [kind for kind, _ in typed.differing()] == ["lost"]
     typed.rebuild(rows[4:])
@@ -478,17 +471,18 @@ def test_what_postgresql_does_not_say_is_unknown(context):
                  "INSERT INTO note VALUES ('a', 1); UPDATE note SET rank = 2; DELETE FROM note", "shop")
     source.catch_up()
     made = [(event["action"], event.get("targetId"), event["changes"]) for event in source.events()]
-    assert made == [
-        ("CREATED", "1", [{"field": "id", "new": 1}, {"field": "name", "new": "pen"}, {"field": "price", "new": 1.5}]),
-        ("CREATED", "2", [{"field": "id", "new": 2}, {"field": "name", "new": "ink"}, {"field": "price", "new": "2.50"}]),
-        ("UPDATED", "1", [{"field": "id", "new": 1, "oldUnknown": True}, {"field": "name", "new": "pen", "oldUnknown": True},
-                          {"field": "price", "new": 3, "oldUnknown": True}]),
-        ("UPDATED", "5", [{"field": "id", "old": 1, "new": 5}, {"field": "name", "new": "pen", "oldUnknown": True},
-                          {"field": "price", "new": 3, "oldUnknown": True}]),
-        ("DELETED", "2", [{"field": "id", "old": 2}, {"field": "name", "oldUnknown": True}, {"field": "price", "oldUnknown": True}]),
-        ("CREATED", None, [{"field": "line", "new": "a"}, {"field": "rank", "new": 1}]),
-        ("UPDATED", None, [{"field": "rank", "old": 1, "new": 2}]),
-        ("DELETED", None, [{"field": "line", "old": "a"}, {"field": "rank", "old": 2}])], made
+    created, second, updated, moved, deleted, *notes = made
+    assert created == ("CREATED", "1", [{"field": "id", "new": 1}, {"field": "name", "new": "pen"}, {"field": "price", "new": 1.5}])
+    assert second == ("CREATED", "2", [{"field": "id", "new": 2}, {"field": "name", "new": "ink"}, {"field": "price", "new": "2.50"}])
+    # All columns were sent, and nobody knows which of them changed.
+    unknown = [{"field": "name", "new": "pen", "oldUnknown": True}, {"field": "price", "new": 3, "oldUnknown": True}]
+    assert updated[:2] == ("UPDATED", "1") and [each for each in updated[2] if each["field"] != "id"] == unknown, updated
+    assert moved == ("UPDATED", "5", [{"field": "id", "old": 1, "new": 5}, *unknown]), moved
+    assert deleted == ("DELETED", "2", [{"field": "id", "old": 2}, {"field": "name", "oldUnknown": True},
+                                        {"field": "price", "oldUnknown": True}]), deleted
+    assert notes == [("CREATED", None, [{"field": "line", "new": "a"}, {"field": "rank", "new": 1}]),
+                     ("UPDATED", None, [{"field": "rank", "old": 1, "new": 2}]),
+                     ("DELETED", None, [{"field": "line", "old": "a"}, {"field": "rank", "old": 2}])], notes
 
 
 def test_init_says_what_is_missing_and_drop_removes_it(context):
@@ -525,6 +519,19 @@ def test_init_says_what_is_missing_and_drop_removes_it(context):
 
 # ---------------------------------------------------------------------------------------------------- the pages
 
+# A change that comes after all others is on record.
+WAITING = """beacons=9000
+wait_until_recorded() {
+  beacons=$((beacons + 1))
+  psql "$server/contacts" -qc "INSERT INTO contacts_tags VALUES ($beacons, 'beacon')"
+  for _ in $(seq 600); do
+    curl -s http://127.0.0.1:8080/auditlog/events/v2 -H "Authorization: Bearer $(cat var/admin.key)" \
+      -H 'Content-Type: application/json' -d "{\\"subject\\": \\"$beacons\\"}" | grep -q '"CREATED"' && return
+    sleep 0.1
+  done
+  return 1
+}
+"""
 PASSWORDS = ("secret-of-the-administrator", "secret-of-vestige")
 
 
@@ -554,7 +561,7 @@ def script_of(page, url, port):
     begin = 'vestige serve --config vestige.toml --port ' + url.rsplit(":", 1)[1] + ' >>serve.log 2>&1 & server_process=$!\n' \
             f'until curl -sf {url}/readyz >/dev/null; do kill -0 $server_process; sleep 0.05; done\n'
     end = "kill $server_process; wait $server_process\n"
-    script = "set -eo pipefail\ntrap 'kill $server_process 2>/dev/null || true' EXIT\n"
+    script = WAITING + "set -eo pipefail\ntrap 'kill $server_process 2>/dev/null || true' EXIT\n"
     for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S):
         if kind in ("serve", "restart"):
             assert block == "vestige serve --config vestige.toml\n", block
@@ -575,20 +582,11 @@ def test_every_command_of_the_page_works(context):
     over = threading.Event()
     watcher = threading.Thread(target=restart_when_wanted, args=(folder, cluster, over), daemon=True)
     watcher.start()
-    waiting = """wait_until_recorded() {
-  local end; end=$(psql "$server/contacts" -Atc 'SELECT pg_current_wal_lsn()')
-  for _ in $(seq 600); do
-    [[ $(psql "$server/contacts" -Atc "SELECT confirmed_flush_lsn >= '$end' FROM pg_replication_slots WHERE slot_name = 'vestige_crm'") == t ]] && return
-    sleep 0.1
-  done
-  return 1
-}
-"""
     page = (harness.ROOT / "docs/capture/postgres.md").read_text()
     assert all(word in page for word in PASSWORDS)
     environment = harness.clean_environment({"PATH": f"{folder}:{postgresql.postgres_cluster.BINARIES}:/usr/bin:/bin"})
     try:
-        done = subprocess.run(["bash", "-c", waiting + script_of(page, url, cluster.port)], stdin=subprocess.DEVNULL, capture_output=True,
+        done = subprocess.run(["bash", "-c", script_of(page, url, cluster.port)], stdin=subprocess.DEVNULL, capture_output=True,
                               cwd=folder, env=environment, check=False, text=True, timeout=harness.COMMAND_SECONDS_MAX)
     finally:
         over.set()
