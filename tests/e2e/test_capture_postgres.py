@@ -536,7 +536,7 @@ PARTED = "== the next block =="
 PASSWORDS = ("secret-of-the-administrator", "secret-of-vestige")
 
 
-def stubs(folder, cluster_line):
+def stubs(folder):
     """sudo and systemctl as they are here: the one does nothing, the other asks the test to do it and waits."""
     (folder / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
     (folder / "systemctl").write_text(f'#!/bin/sh\ntouch {folder}/wanted\nwhile [ -e {folder}/wanted ]; do sleep 0.05; done\n')
@@ -579,7 +579,7 @@ def test_every_command_of_the_page_works(context):
     folder, url = context.folder, f"http://127.0.0.1:{harness.free_port()}"
     cluster = postgresql.Cluster(context, listen_addresses="127.0.0.1", wal_level="replica")
     cluster.psql(f"ALTER ROLE postgres PASSWORD '{PASSWORDS[0]}'")
-    stubs(folder, cluster.line())
+    stubs(folder)
     over = threading.Event()
     watcher = threading.Thread(target=restart_when_wanted, args=(folder, cluster, over), daemon=True)
     watcher.start()
