@@ -226,11 +226,14 @@ class Source:
         assert (event["targetType"], event["action"], context["transaction"], context["row"]) == (
             change.relation, change.action, change.transaction, change.row), (event, change)
         assert change.bounds[0] <= lsn_number(context["lsn"]) <= change.bounds[1], (event, change)
-        table, row = self.witnesses.tables[change.relation], change.new or change.old
-        if row:
-            assert event.get("targetId") == table.key_of(row), (event, change)
+        table = self.witnesses.tables[change.relation]
+        rows = [row for row in (change.new, change.old) if row]
+        if rows:
+            # The key that the row was found by, and whoever is in it: before and after may differ.
+            assert event.get("targetId") == table.key_of(rows[-1]), (event, change)
             column = self.options.get("subject", {}).get(change.relation)
-            assert event.get("subject") == (row[column] if column else None), (event, change)
+            persons = list(dict.fromkeys(row[column] for row in rows)) if column else [None]
+            assert event.get("subject") == (persons if len(persons) > 1 else persons[0]), (event, change)
         self.check_who(event, change.message)
         self.check_values(event, change, table)
 
@@ -344,14 +347,14 @@ def fold(rows, event, table):
         assert key not in rows, (key, "is there already", event)
         rows[key] = new
         return
-    before = key_before(key, old, table) if event["action"] == "UPDATED" else key
-    row = rows.pop(before, None)
-    assert row is not None, (before, "is not there", event)
+    row = rows.pop(key, None)
+    assert row is not None, (key, "is not there", event)
     for name, value in old.items():
         assert row[name] == value, (name, row[name], value, event)
     if event["action"] == "UPDATED":
-        assert key not in rows, (key, "is there already", event)
-        rows[key] = {**row, **new}
+        after = key_after(key, new, table)
+        assert after not in rows, (after, "is there already", event)
+        rows[after] = {**row, **new}
 
 
 def sides(event):
@@ -361,10 +364,10 @@ def sides(event):
                   for number, element in enumerate(event.get("changes", []))} for side in ("old", "new"))
 
 
-def key_before(key, old, table):
-    """An event has the new key; where that changed, its changes have the old one."""
+def key_after(key, new, table):
+    """An event has the key before; where that changed, its changes have the new one."""
     parts = [key] if len(table.key) == 1 else json.loads(key)
-    texts = [as_text(old[name][0]) if name in old else part for name, part in zip(table.key, parts)]
+    texts = [as_text(new[name][0]) if name in new else part for name, part in zip(table.key, parts)]
     return texts[0] if len(texts) == 1 else canonical(texts)
 
 

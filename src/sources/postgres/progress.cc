@@ -28,7 +28,17 @@ std::optional<Place> Progress::place() const {
   const auto lsn = log_.mark(stream, mark(""));
   const auto system = log_.mark(stream, mark("system"));
   if (!lsn || !system) return std::nullopt;
-  return Place{*system, Lsn{*lsn}};
+  const auto count = [&](std::string_view of) { return log_.mark(stream, mark(of)).value_or(0); };
+  return Place{.system = *system,
+               .lsn = Lsn{*lsn},
+               .transactions = count("transactions"),
+               .rows = count("rows"),
+               .unattributed = count("unattributed")};
+}
+
+std::optional<Lsn> Progress::covered() const {
+  const auto lsn = log_.mark(trail_.stream().number(), mark("covered"));
+  return lsn ? std::optional(Lsn{*lsn}) : std::nullopt;
 }
 
 Result<std::optional<SnapshotView>> Progress::snapshot() const {
@@ -50,6 +60,9 @@ Result<std::optional<SnapshotView>> Progress::snapshot() const {
 void Progress::set_place(trail::Placement& placement, const Place& place) const {
   placement.set_mark(mark(""), place.lsn.value);
   placement.set_mark(mark("system"), place.system);
+  placement.set_mark(mark("transactions"), place.transactions);
+  placement.set_mark(mark("rows"), place.rows);
+  placement.set_mark(mark("unattributed"), place.unattributed);
 }
 
 Status Progress::append(audit::Batch batch,
@@ -87,11 +100,14 @@ Result<audit::Batch> Progress::entry(std::string_view action, const std::string&
 }
 
 Status Progress::record(std::string_view action, const std::string& database,
-                        const std::vector<std::string>& detail, const Place& place) {
+                        const std::vector<std::string>& detail, const Place& place,
+                        std::optional<Lsn> covered) {
   VESTIGE_TRY(auto batch, entry(action, database, detail, place));
-  return append(std::move(batch), [this, place](trail::Placement& placement, const audit::BatchOutcome&) {
-    set_place(placement, place);
-  });
+  return append(std::move(batch),
+                [this, place, covered](trail::Placement& placement, const audit::BatchOutcome&) {
+                  set_place(placement, place);
+                  if (covered) placement.set_mark(mark("covered"), covered->value);
+                });
 }
 
 Status Progress::record_snapshot(const std::string& database, const std::vector<std::string>& detail,

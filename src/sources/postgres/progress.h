@@ -20,7 +20,8 @@ namespace vestige::sources::postgres {
 struct Place {
   std::uint64_t system = 0;  // the cluster's system identifier: positions of another one say nothing
   Lsn lsn{};                 // everything up to here is on record
-  bool operator==(const Place&) const = default;
+  // Of what is on record up to here, since the capture began.
+  std::uint64_t transactions = 0, rows = 0, unattributed = 0;
 };
 
 class Progress {
@@ -29,6 +30,8 @@ class Progress {
 
   // Nothing before the first start.
   std::optional<Place> place() const;
+  // Up to where entries COVERED and GAP tell of it; the first start where there is none.
+  std::optional<Lsn> covered() const;
   // The last snapshot that was put on record whole.
   Result<std::optional<SnapshotView>> snapshot() const;
 
@@ -38,8 +41,9 @@ class Progress {
   Status add_rows_of(audit::TenantTrail& other, std::span<const audit::CapturedEvent> rows);
   // An entry of kind system.capture; `detail` are its members behind those that all have, `"name":value`
   // each.
+  // `covered`: it tells of everything up to there.
   Status record(std::string_view action, const std::string& database, const std::vector<std::string>& detail,
-                const Place& place);
+                const Place& place, std::optional<Lsn> covered = {});
   // The same, after which snapshot() is the one it tells of.
   Status record_snapshot(const std::string& database, const std::vector<std::string>& detail,
                          const Place& place);

@@ -74,11 +74,18 @@ Status look_at_table(Connection& connection, const TableName& table, Readiness& 
     readiness.missing.push_back(
         fmt::format("{} may not be read: run GRANT SELECT ON {} TO CURRENT_USER", name, quoted(table)));
   const bool has_key = text_of(row[1]) == "t";
-  if (text_of(row[0]) != "f")
+  const auto identity = text_of(row[0]);
+  const auto full = fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", quoted(table));
+  if (identity == "n" || (identity == "d" && !has_key))
+    readiness.missing.push_back(
+        fmt::format("a replica identity of {}: without one PostgreSQL refuses every update and delete of a "
+                    "published table. Run {}",
+                    name, full));
+  else if (identity != "f")
     readiness.warnings.push_back(fmt::format(
-        "{} has not REPLICA IDENTITY FULL: PostgreSQL sends old values of {} alone, the others are "
-        "recorded as unknown. To change that: ALTER TABLE {} REPLICA IDENTITY FULL",
-        name, has_key ? "its key" : "no column", quoted(table)));
+        "{} has not REPLICA IDENTITY FULL: PostgreSQL sends old values of its key alone, the others are "
+        "recorded as unknown. To change that: {}",
+        name, full));
   if (!has_key)
     readiness.warnings.push_back(
         fmt::format("{} has no primary key: its changes are on record without targetId", name));

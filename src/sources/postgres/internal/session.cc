@@ -114,14 +114,16 @@ Status Session::find_place() {
                     "put on record as soon as there is a slot again: {}",
                     slot_of(configuration_.name), format_lsn(last ? last->lsn : Lsn{}), how));
   const auto system = place_.system;
-  place_ = {system, slot->confirmed};
-  covered_ = place_.lsn;
+  if (last) place_ = *last;
   if (last && last->system == system && slot->confirmed <= last->lsn) {
-    place_ = *last;
-    covered_ = last->lsn;
+    covered_ = progress_.covered().value_or(last->lsn);
+    read_ = place_;
     VESTIGE_TRY(snapshot_, progress_.snapshot());
     return {};
   }
+  place_.system = system;
+  place_.lsn = covered_ = slot->confirmed;
+  read_ = place_;
   if (last) VESTIGE_CHECKED(record_gap(last->system == system ? "slot_moved" : "other_system", *last));
   return configuration_.snapshot ? take_snapshot() : Status{};
 }
@@ -134,7 +136,7 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
     return progress_.record(
         "GAP", database_,
         {member("from", format_lsn(last.lsn)), member("to", format_lsn(place_.lsn)), member("cause", cause)},
-        place_);
+        place_, place_.lsn);
   });
 }
 
@@ -183,7 +185,8 @@ Status Session::begin_to_follow() {
   VESTIGE_CHECKED(insist([&] {
     return progress_.record(
         "STARTED", database_,
-        {member("from", format_lsn(place_.lsn)), member("slot", name), member("publication", name)}, place_);
+        {member("from", format_lsn(place_.lsn)), member("slot", name), member("publication", name)}, place_,
+        covered_);
   }));
   parts_.say(fmt::format("capture {}: following {} from {}", configuration_.name, database_,
                          format_lsn(place_.lsn)));
@@ -232,24 +235,29 @@ Status Session::take_transaction(Transaction& transaction) {
     around.committed = transaction.commit.committed;
     around.replication_origin = transaction.origin;
     VESTIGE_CHECKED(find_author(transaction, around));
+    const auto unattributed = tally_.unattributed.load();
     VESTIGE_CHECKED(transaction.read([&](const Message& message, const auto& relations) {
       return take_change(message, relations, around);
     }));
     if (around.row > 0) {
       ++tally_.transactions;
-      ++transactions_covered_;
+      ++read_.transactions;
+      read_.rows += around.row;
+      read_.unattributed += tally_.unattributed - unattributed;
     }
   }
-  read_ = std::max(read_, end);
+  read_.lsn = std::max(read_.lsn, end);
   return {};
 }
 
 // The first that is said of the author holds for what was done before it as well.
 Status Session::find_author(Transaction& transaction, Circumstances& around) {
+  bool found = false;
   return transaction.read([&](const Message& message, const auto&) -> Status {
     const auto* said = std::get_if<LogicalMessage>(&message);
-    if (said != nullptr && said->prefix == attribution_prefix && around.attribution != Attribution::message)
-      attribute(around, parse_statement(said->content));
+    if (found || said == nullptr || said->prefix != attribution_prefix) return {};
+    attribute(around, parse_statement(said->content));
+    found = true;
     return {};
   });
 }
@@ -271,11 +279,7 @@ Status Session::take_change(const Message& message, const std::vector<SharedRela
         add(*relation, change,
             fmt::format("{}/{}/{}/{}", place_.system, database_, format_lsn(around.lsn), around.row),
             std::move(event)));
-    if (around.attribution == Attribution::none) {
-      ++tally_.unattributed;
-      ++unattributed_covered_;
-    }
-    ++rows_covered_;
+    if (around.attribution == Attribution::none) ++tally_.unattributed;
     ++around.row;
   }
   return {};
@@ -350,25 +354,25 @@ audit::TenantTrail& Session::trail_of(const Relation& relation, const RowChange&
 
 // Rows of a transaction that is not in whole go without a mark: after a crash they come again.
 Status Session::flush() {
-  std::optional<Place> upto;
-  if (read_ > place_.lsn) upto = Place{place_.system, read_};
-  if (rows_.empty() && !upto) return {};
+  const bool moved = read_.lsn > place_.lsn;
+  if (rows_.empty() && !moved) return {};
   // A mark alone can wait for the next rows, or for its time.
   if (rows_.empty() && parts_.clock.monotonic() - said_ < limits::status_period) return {};
-  VESTIGE_CHECKED(write_rows(upto));
-  if (!upto) return {};
-  place_ = *upto;
-  tally_.lsn = place_.lsn.value;
-  return say_where_we_are();
+  VESTIGE_CHECKED(write_rows());
+  return moved ? say_where_we_are() : Status{};
 }
 
 // Those of other tenants first: the mark that is written with the rest says that they are on record.
-Status Session::write_rows(std::optional<Place> upto) {
+Status Session::write_rows() {
+  std::optional<Place> upto;
+  if (read_.lsn > place_.lsn) upto = read_;
   for (auto& [trail, rows] : rows_)
     if (trail != &parts_.trail) VESTIGE_CHECKED(insist([&] { return progress_.add_rows_of(*trail, rows); }));
   VESTIGE_CHECKED(insist([&] { return progress_.add_rows(rows_[&parts_.trail], upto); }));
   rows_.clear();
   count_ = bytes_ = 0;
+  if (upto) place_ = *upto;
+  tally_.lsn = place_.lsn.value;
   return {};
 }
 
@@ -400,7 +404,7 @@ Status Session::look_around() {
   const auto now = parts_.clock.monotonic();
   if (now - said_ >= limits::status_period) {
     // Where nothing is under way, all that PostgreSQL has is on record: there was nothing for us in it.
-    if (rows_.empty() && transactions_.between_transactions()) read_ = std::max(read_, idle_);
+    if (rows_.empty() && transactions_.between_transactions()) read_.lsn = std::max(read_.lsn, idle_);
     VESTIGE_CHECKED(flush());
     VESTIGE_CHECKED(say_where_we_are());
   }
@@ -449,22 +453,17 @@ Status Session::record_covered() {
   VESTIGE_CHECKED(insist([&] {
     return progress_.record("COVERED", database_,
                             {member("from", format_lsn(covered_)), member("to", format_lsn(place_.lsn)),
-                             member("transactions", transactions_covered_), member("rows", rows_covered_),
-                             member("unattributed", unattributed_covered_)},
-                            place_);
+                             member("transactions", place_.transactions), member("rows", place_.rows),
+                             member("unattributed", place_.unattributed)},
+                            place_, place_.lsn);
   }));
   covered_ = place_.lsn;
-  transactions_covered_ = rows_covered_ = unattributed_covered_ = 0;
   return {};
 }
 
 Status Session::finish() {
-  said_ = {};
-  if (rows_.empty() && transactions_.between_transactions()) read_ = std::max(read_, idle_);
-  std::optional<Place> upto;
-  if (read_ > place_.lsn) upto = Place{place_.system, read_};
-  if (!rows_.empty() || upto) VESTIGE_CHECKED(write_rows(upto));
-  if (upto) place_ = *upto;
+  if (rows_.empty() && transactions_.between_transactions()) read_.lsn = std::max(read_.lsn, idle_);
+  if (!rows_.empty() || read_.lsn > place_.lsn) VESTIGE_CHECKED(write_rows());
   VESTIGE_CHECKED(record_covered());
   return say_where_we_are();
 }

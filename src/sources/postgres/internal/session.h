@@ -76,7 +76,7 @@ class Session {
 
   Status add(const Relation& relation, const RowChange& change, std::string position, std::string event);
   audit::TenantTrail& trail_of(const Relation& relation, const RowChange& change) const;
-  Status write_rows(std::optional<Place> upto);
+  Status write_rows();
   Result<const TableRules*> rules_of(const SharedRelation& relation);
   TableRules rules_for(const TableName& table, std::vector<std::string> key_columns) const;
   Circumstances circumstances() const;
@@ -102,12 +102,11 @@ class Session {
   // That are not on record yet, by the tenant whose they are.
   std::map<audit::TenantTrail*, std::vector<audit::CapturedEvent>> rows_;
   std::size_t count_ = 0, bytes_ = 0;
-  Lsn read_{};  // the end of the last transaction that is in rows_ whole
+  Place read_;  // where we are with the last transaction that is in rows_ whole
   Lsn idle_{};  // up to here PostgreSQL has nothing more for us
   std::map<ObjectId, std::pair<SharedRelation, TableRules>> rules_;
 
   Lsn covered_{};  // the last entry COVERED told up to here
-  std::uint64_t transactions_covered_ = 0, rows_covered_ = 0, unattributed_covered_ = 0;
   std::chrono::nanoseconds said_{}, looked_{}, told_{}, warned_{};
 };
 
