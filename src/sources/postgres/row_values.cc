@@ -43,6 +43,21 @@ JsonValue ValueWriter::write(ObjectId type, std::string_view text) {
   return {.json = quoted_or_digest(text)};
 }
 
+// Between the tokens of a JSON text.
+std::size_t ValueWriter::blanks_in(std::string_view text) {
+  std::size_t blanks = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && text[i] == ' ')
+      ++blanks;
+  }
+  return blanks;
+}
+
 JsonValue ValueWriter::number(std::string_view text) {
   const bool same =
       parser_.parse(text, document_) && document_.root().is_number() && document_.root().number() == text;
@@ -52,9 +67,12 @@ JsonValue ValueWriter::number(std::string_view text) {
 
 JsonValue ValueWriter::document(std::string_view text) {
   const bool survives = parser_.parse(text, document_, {.depth_max = value_depth_max}).has_value();
-  if (!survives || document_.root().is_null() || reads_like_digest(document_.root()))
-    return {.json = quoted_or_digest(text), .lossless = true};
-  return {.json = json::canonical(document_.root())};
+  if (survives && !document_.root().is_null() && !reads_like_digest(document_.root())) {
+    // The order of members and blanks say nothing; a number that is written shorter (1.50) is another text.
+    if (auto canonical = json::canonical(document_.root()); canonical.size() == text.size() - blanks_in(text))
+      return {.json = std::move(canonical)};
+  }
+  return {.json = quoted_or_digest(text), .lossless = true};
 }
 
 }  // namespace vestige::sources::postgres

@@ -57,6 +57,7 @@ class ValueWriter {
  private:
   JsonValue number(std::string_view text);
   JsonValue document(std::string_view text);
+  static std::size_t blanks_in(std::string_view text);
 
   json::Parser parser_;
   json::Document document_;
