@@ -1,5 +1,6 @@
-// Every bound of who may come in, in one place. What a tenant has is counted by tenant and never all together:
-// nobody uses up what belongs to another, or learns by a refusal how much others have (decision 110).
+// Every bound of who may come in, in one place. What a tenant has is counted by tenant and never all
+// together: nobody uses up what belongs to another, or learns by a refusal how much others have (decision
+// 110).
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,7 @@ inline constexpr std::size_t tenant_id_bytes_max = 63;
 inline constexpr std::size_t tenant_name_bytes_max = 256;
 
 // Accounts of people.
-inline constexpr std::size_t accounts_max = 100'000;  // of a tenant
+inline constexpr std::size_t accounts_max = 100'000;        // of a tenant
 inline constexpr std::size_t list_max = 1'000;              // accounts or sessions in one answer
 inline constexpr std::size_t accounts_ended_at_once = 256;  // in one transaction of the sweep
 inline constexpr std::size_t login_name_bytes_max = 128;
@@ -58,7 +59,7 @@ inline constexpr std::size_t failure_events_per_minute_max = 60;  // past it the
 // Sessions.
 inline constexpr milliseconds idle_default = std::chrono::minutes(30);
 inline constexpr milliseconds absolute_default = std::chrono::hours(12);
-inline constexpr std::size_t sessions_max = 100'000;         // of a tenant
+inline constexpr std::size_t sessions_max = 100'000;       // of a tenant
 inline constexpr std::size_t sessions_per_owner_max = 32;  // the one that was idle longest ends for the next
 inline constexpr std::size_t user_agent_bytes_max = 512;
 inline constexpr milliseconds seen_written_every = std::chrono::minutes(1);
@@ -96,7 +97,7 @@ inline constexpr std::size_t approval_words_bytes_max = 512;
 inline constexpr std::size_t open_approvals_per_asker_max = 64;
 inline constexpr std::size_t open_approvals_max = 5'000;  // of a tenant
 inline constexpr std::size_t approvals_max = 20'000;      // with those that ended
-inline constexpr std::size_t approvals_list_max = 100;     // in one answer
+inline constexpr std::size_t approvals_list_max = 100;    // in one answer
 inline constexpr std::size_t approvals_expired_at_once = 256;
 inline constexpr milliseconds ended_approvals_kept = std::chrono::hours(24 * 90);
 
