@@ -203,6 +203,79 @@ TEST(Configuration, WhatIsWrongAboutAProviderIsSaid) {
   EXPECT_FALSE(from_file("[sso]\nname = \"x\"\n"));
 }
 
+const std::string source_table = R"toml(
+[[capture.postgres]]
+name = "crm"
+tenant = "acme"
+tenant_column = "organization_id"
+dsn = "host=db dbname=crm"
+tables = ["public.contacts", "sales.orders"]
+subject = { "public.contacts" = "id" }
+exclude = { "public.contacts" = ["settings"] }
+hash = { "sales.orders" = ["phone", "fax"] }
+actor = { type = "SERVICE", id = "crm", name = "The CRM" }
+snapshot = false
+lag_bytes_max = 1000
+)toml";
+
+TEST(Configuration, SourcesAreTablesOfTheFile) {
+  const auto read = from_file("port = 1\n" + source_table + "\n[[capture.postgres]]\nname = \"shop\"\n" +
+                              "dsn = \"x\"\ntables = [\"public.a\"]\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->capture_postgres.size(), 2U);
+  const auto& source = read->capture_postgres[0];
+  EXPECT_EQ(source.name, "crm");
+  EXPECT_EQ(source.tenant, "acme");
+  EXPECT_EQ(source.tenant_column, "organization_id");
+  EXPECT_EQ(source.dsn, "host=db dbname=crm");
+  EXPECT_EQ(source.tables, (std::vector<std::string>{"public.contacts", "sales.orders"}));
+  EXPECT_EQ(source.subject.at("public.contacts"), "id");
+  EXPECT_TRUE(source.exclude.at("public.contacts").contains("settings"));
+  EXPECT_EQ(source.hash.at("sales.orders").size(), 2U);
+  ASSERT_TRUE(source.actor);
+  EXPECT_EQ(source.actor->type + source.actor->id + source.actor->name, "SERVICEcrmThe CRM");
+  EXPECT_FALSE(source.snapshot);
+  EXPECT_EQ(source.lag_bytes_max, 1'000U);
+  const auto& plain = read->capture_postgres[1];
+  EXPECT_EQ(plain.tenant, "default");
+  EXPECT_TRUE(plain.snapshot);
+  EXPECT_FALSE(plain.actor || plain.tenant_column);
+}
+
+TEST(Configuration, WhatIsWrongAboutASourceIsSaid) {
+  struct Wrong {
+    std::string old, by, message;
+  };
+  const std::vector<Wrong> all{
+      {"snapshot =", "snap =", "snap in v.toml, line 12: a table [[capture.postgres]] has no such key"},
+      {"snapshot = false", "snapshot = 0", "snapshot in v.toml, line 12 takes true or false"},
+      {"lag_bytes_max = 1000", "lag_bytes_max = 0",
+       "lag_bytes_max in v.toml, line 13 takes a number of bytes"},
+      {"name = \"crm\"", "name = \"CRM 1\"", "no name of a source"},
+      {"dsn = \"host=db dbname=crm\"", "dsn = \"\"", "dsn says how the database is reached"},
+      {"\"sales.orders\"]", "\"orders\"]", "write orders with its schema: public.orders"},
+      {"subject = { \"public.contacts\"", "subject = { \"public.people\"",
+       "subject names the table public.people"},
+      {"[\"settings\"]", "[\"id\"]", "which is excluded"},
+      {"type = \"SERVICE\", ", "", "actor has a type and an id"},
+      {"name = \"The CRM\"", "nick = \"x\"", "a table with type, id"},
+  };
+  for (const auto& one : all) {
+    auto text = source_table;
+    const auto at = text.find(one.old);
+    ASSERT_NE(at, std::string::npos) << one.old;
+    const auto refused = from_file(text.replace(at, one.old.size(), one.by));
+    ASSERT_FALSE(refused) << one.by;
+    EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
+    EXPECT_NE(refused.error().message.find(one.message), std::string::npos) << refused.error().message;
+    EXPECT_EQ(refused.error().message.find("host=db"), std::string::npos)
+        << "what leads to the database is told";
+  }
+  EXPECT_FALSE(from_file("capture = 1\n"));
+  EXPECT_FALSE(from_file("[capture]\npostgres = 1\n"));
+  EXPECT_FALSE(from_file("[[capture.oracle]]\nname = \"x\"\n"));
+}
+
 TEST(Configuration, MessagesNameTheSourceAndWhatItTakes) {
   const auto refused = configure({.environment = [](const std::string& name) -> std::optional<std::string> {
     return name == "VESTIGE_PORT" ? std::optional<std::string>("eighty") : std::nullopt;
