@@ -43,8 +43,8 @@ Connection::Connection(std::shared_ptr<Core> core, platform::TcpSocket socket, b
       held_(core_->answers) {
   reader_.start();
   error_code ignored;  // a connection that is already gone shows at the first read
-  transport_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-  transport_.socket().non_blocking(true, ignored);
+  static_cast<void>(transport_.socket().set_option(asio::ip::tcp::no_delay(true), ignored));
+  static_cast<void>(transport_.socket().non_blocking(true, ignored));
 }
 
 void Connection::start() {
@@ -386,7 +386,7 @@ Awaitable<void> Connection::farewell() {
 // Closing a socket with unread bytes resets it, and a reset can overtake the answer that was just written.
 Awaitable<void> Connection::linger() {
   error_code error;
-  transport_.socket().shutdown(platform::TcpSocket::shutdown_send, error);
+  static_cast<void>(transport_.socket().shutdown(platform::TcpSocket::shutdown_send, error));
   auto token = asio::redirect_error(asio::use_awaitable, error);
   std::size_t dropped = 0;
   while (!error && dropped < limits::linger_bytes_max) {

@@ -40,11 +40,11 @@ class Transport {
   // Pending operations end with an error; the connection stays usable.
   void cancel() {
     boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    static_cast<void>(socket_.cancel(ignored));
   }
   void close() {
     boost::system::error_code ignored;
-    socket_.close(ignored);
+    static_cast<void>(socket_.close(ignored));
   }
 
  private:
