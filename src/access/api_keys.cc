@@ -13,7 +13,7 @@
 #include "base/encoding.h"
 #include "base/time_text.h"
 #include "crypto/digest.h"
-#include "json/json.h"
+#include "json/object_writer.h"
 
 namespace vestige::access {
 namespace {
@@ -26,16 +26,6 @@ std::string joined_ranges(const std::vector<AddressRange>& ranges) {
   std::vector<std::string> texts;
   for (const auto& range : ranges) texts.push_back(range.text());
   return joined(texts);
-}
-
-template <typename Texts>
-std::string json_list(const Texts& texts) {
-  std::string out = "[";
-  for (const auto& each : texts) {
-    if (out.size() > 1) out.push_back(',');
-    json::append_quoted(out, each);
-  }
-  return out + "]";
 }
 
 std::unexpected<Error> too_many_keys() {
@@ -201,16 +191,17 @@ Result<ApiKeys::Created> ApiKeys::make(const Wanted& wanted) {
 Status ApiKeys::record(state::Transaction& transaction, std::string_view action, const ApiKey& about,
                        const Principal* by) {
   const auto id = format_uuid(about.id);
-  std::vector<Detail> detail{{.name = "keyId", .value = id},
-                             {.name = "name", .value = about.name},
-                             {.name = "scopes", .value = json_list(about.scopes.names()), .raw = true},
-                             {.name = "service", .value = about.service},
-                             {.name = "role", .value = about.role.value_or("")}};
+  std::vector<Detail> detail{
+      {.name = "keyId", .value = id},
+      {.name = "name", .value = about.name},
+      {.name = "scopes", .value = json::quoted_list(about.scopes.names()), .raw = true},
+      {.name = "service", .value = about.service},
+      {.name = "role", .value = about.role.value_or("")}};
   if (about.expires) detail.push_back({.name = "expiresAt", .value = format_time(*about.expires)});
   if (!about.ranges.empty()) {
     std::vector<std::string> texts;
     for (const auto& range : about.ranges) texts.push_back(range.text());
-    detail.push_back({.name = "ranges", .value = json_list(texts), .raw = true});
+    detail.push_back({.name = "ranges", .value = json::quoted_list(texts), .raw = true});
   }
   // The first key of a server makes itself. No circumstances: a key is nobody's, so there is nobody under
   // whose key an address could be sealed.

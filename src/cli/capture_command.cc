@@ -31,15 +31,6 @@ Result<std::vector<postgres::TableName>> tables_in(std::string_view list) {
   }
 }
 
-std::string list_of(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const auto& text : texts) {
-    if (out.size() > 1) out += ',';
-    out += json_string(text);
-  }
-  return out + "]";
-}
-
 Result<postgres::Readiness> prepare(const CaptureArguments& arguments) {
   VESTIGE_TRY(const auto tables, tables_in(arguments.tables));
   VESTIGE_TRY(const auto connection, open(arguments));
@@ -65,8 +56,8 @@ int run_capture_init(const CaptureArguments& arguments, Surroundings& surroundin
   const auto code = readiness->ready() ? exit_ok : exit_found_wrong;
   if (json_wanted(arguments, surroundings)) {
     JsonObject object;
-    object.raw("made", list_of(readiness->made)).raw("missing", list_of(readiness->missing));
-    object.boolean("ready", readiness->ready()).raw("warnings", list_of(readiness->warnings));
+    object.raw("made", json_list(readiness->made)).raw("missing", json_list(readiness->missing));
+    object.boolean("ready", readiness->ready()).raw("warnings", json_list(readiness->warnings));
     surroundings.print(object.str() + "\n");
     return code;
   }
@@ -88,7 +79,7 @@ int run_capture_drop(const CaptureArguments& arguments, Surroundings& surroundin
   if (!removed) return report(surroundings, removed.error());
   if (json_wanted(arguments, surroundings)) {
     JsonObject object;
-    surroundings.print(object.raw("removed", list_of(*removed)).str() + "\n");
+    surroundings.print(object.raw("removed", json_list(*removed)).str() + "\n");
     return exit_ok;
   }
   for (const auto& each : *removed) surroundings.print(fmt::format("removed: {}\n", escaped(each)));

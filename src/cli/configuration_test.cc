@@ -6,6 +6,7 @@
 
 #include <map>
 #include <random>
+#include <span>
 
 #include "cli/internal/local_file.h"
 #include "cli/testing/recorder.h"
@@ -171,11 +172,26 @@ TEST(Configuration, TheExampleOfTheDocumentIsTaken) {
   EXPECT_EQ(read->sso.size(), 2U);
 }
 
+struct Wrong {
+  std::string_view old, by, message;
+};
+// Each by itself makes a file wrong that is right without it.
+void expect_said(std::string_view right, std::span<const Wrong> all) {
+  for (const auto& one : all) {
+    std::string text(right);
+    const auto at = text.find(one.old);
+    ASSERT_NE(at, std::string::npos) << one.old;
+    const auto refused = from_file(text.replace(at, one.old.size(), one.by));
+    ASSERT_FALSE(refused) << one.by;
+    EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
+    EXPECT_NE(refused.error().message.find(one.message), std::string::npos) << refused.error().message;
+    EXPECT_EQ(refused.error().message.find("host=db"), std::string::npos)
+        << "what leads to a database is told";
+  }
+}
+
 TEST(Configuration, WhatIsWrongAboutAProviderIsSaid) {
-  struct Case {
-    std::string_view old, by, message;
-  };
-  constexpr Case cases[] = {
+  constexpr Wrong all[] = {
       {"label =", "lable =", "lable in v.toml, line 4: a table [[sso]] has no such key"},
       {"\"Example Ltd\"", "5", "label in v.toml, line 4 takes a text in quotes"},
       {"\"customers\"", "\"clients\"", "takes \"staff\" or \"customers\""},
@@ -189,15 +205,7 @@ TEST(Configuration, WhatIsWrongAboutAProviderIsSaid) {
       {"https://audit.example.com", "https://audit.example.com/", "public_url is"},
       {"https://audit.example.com", "audit.example.com", "public_url is"},
   };
-  for (const auto& one : cases) {
-    std::string text(provider_table);
-    const auto at = text.find(one.old);
-    ASSERT_NE(at, std::string::npos) << one.old;
-    const auto refused = from_file(text.replace(at, one.old.size(), one.by));
-    ASSERT_FALSE(refused) << one.by;
-    EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
-    EXPECT_NE(refused.error().message.find(one.message), std::string::npos) << refused.error().message;
-  }
+  expect_said(provider_table, all);
   EXPECT_FALSE(from_file("sso = 1\n"));
   EXPECT_FALSE(from_file("sso = [1]\n"));
   EXPECT_FALSE(from_file("[sso]\nname = \"x\"\n"));
@@ -243,10 +251,7 @@ TEST(Configuration, SourcesAreTablesOfTheFile) {
 }
 
 TEST(Configuration, WhatIsWrongAboutASourceIsSaid) {
-  struct Wrong {
-    std::string old, by, message;
-  };
-  const std::vector<Wrong> all{
+  constexpr Wrong all[] = {
       {"snapshot =", "snap =", "snap in v.toml, line 12: a table [[capture.postgres]] has no such key"},
       {"snapshot = false", "snapshot = 0", "snapshot in v.toml, line 12 takes true or false"},
       {"lag_bytes_max = 1000", "lag_bytes_max = 0",
@@ -260,17 +265,7 @@ TEST(Configuration, WhatIsWrongAboutASourceIsSaid) {
       {"type = \"SERVICE\", ", "", "actor has a type and an id"},
       {"name = \"The CRM\"", "nick = \"x\"", "a table with type, id"},
   };
-  for (const auto& one : all) {
-    auto text = source_table;
-    const auto at = text.find(one.old);
-    ASSERT_NE(at, std::string::npos) << one.old;
-    const auto refused = from_file(text.replace(at, one.old.size(), one.by));
-    ASSERT_FALSE(refused) << one.by;
-    EXPECT_EQ(refused.error().kind, ErrorKind::invalid);
-    EXPECT_NE(refused.error().message.find(one.message), std::string::npos) << refused.error().message;
-    EXPECT_EQ(refused.error().message.find("host=db"), std::string::npos)
-        << "what leads to the database is told";
-  }
+  expect_said(source_table, all);
   EXPECT_FALSE(from_file("capture = 1\n"));
   EXPECT_FALSE(from_file("[capture]\npostgres = 1\n"));
   EXPECT_FALSE(from_file("[[capture.oracle]]\nname = \"x\"\n"));

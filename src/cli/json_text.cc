@@ -45,6 +45,12 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
+std::string json_list(const std::vector<std::string>& texts) {
+  std::string list = "[";
+  for (const auto& text : texts) list += (list.size() > 1 ? "," : "") + json_string(text);
+  return list + "]";
+}
+
 void JsonObject::begin(std::string_view name) {
   if (text_.size() > 1) text_ += ',';
   text_ += json_string(name) + ":";

@@ -28,12 +28,6 @@ std::string rights_of(const json::Value& key) {
   return role.empty() ? "scopes " + joined(key.find("scopes")) : "role " + role;
 }
 
-std::string json_list(const std::vector<std::string>& texts) {
-  std::string list;
-  for (const auto& text : texts) list += (list.empty() ? "[" : ",") + json_string(text);
-  return list + "]";
-}
-
 // What the server is asked for.
 std::string wanted(const KeyArguments& arguments) {
   JsonObject body;

@@ -9,6 +9,17 @@
 
 namespace vestige::json {
 
+// A list of texts, which are valid UTF-8.
+template <typename Texts>
+std::string quoted_list(const Texts& texts) {
+  std::string list = "[";
+  for (const auto& text : texts) {
+    if (list.size() > 1) list.push_back(',');
+    append_quoted(list, text);
+  }
+  return list + "]";
+}
+
 class ObjectWriter {
  public:
   ObjectWriter& text(std::string_view name, std::string_view value) {

@@ -16,6 +16,7 @@ std::uint64_t number_of(const json::Value& object, std::string_view name, std::u
 
 // A quoted string. Bytes that are no UTF-8 (file names may hold them) become U+FFFD.
 std::string json_string(std::string_view text);
+std::string json_list(const std::vector<std::string>& texts);
 
 // Writes one object, member by member, in the order given.
 class JsonObject {

@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/encoding.h"
 #include "platform/wait.h"
@@ -46,6 +47,20 @@ std::unexpected<Error> error_of(const PGresult* result, PGconn* connection) {
   return fail(state == nullptr ? ErrorKind::unavailable : kind_of(state), one_line(said));
 }
 
+// libpq quotes what it cannot read, which may be a password.
+Status check_dsn(const std::string& dsn) {
+  char* said = nullptr;
+  auto* const options = PQconninfoParse(dsn.c_str(), &said);
+  PQfreemem(said);
+  if (options == nullptr)
+    return fail(ErrorKind::invalid,
+                "what says how the database is reached (dsn) cannot be read: write "
+                "postgresql://USER@HOST:PORT/DATABASE, "
+                "or \"host=... dbname=... user=...\"");
+  PQconninfoFree(options);
+  return {};
+}
+
 }  // namespace
 
 struct Connection::Session {
@@ -57,6 +72,7 @@ Connection::Connection(std::unique_ptr<Session> session) : session_(std::move(se
 Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& dsn, Use use) {
+  VESTIGE_CHECKED(check_dsn(dsn));
   // The first sets what later ones outrank; `dbname` may be a whole connection string, and is expanded.
   const char* names[] = {"connect_timeout", "keepalives_idle",  "dbname",      "options",
                          "client_encoding", "application_name", "replication", nullptr};
@@ -133,6 +149,12 @@ Status Connection::send(std::string_view message) {
   if (put != 1 || PQflush(connection) < 0)
     return fail(ErrorKind::unavailable, one_line(PQerrorMessage(connection)));
   return {};
+}
+
+std::uint64_t number_in(const std::optional<std::string>& value) {
+  std::uint64_t number = 0;
+  if (value) std::from_chars(value->data(), value->data() + value->size(), number);
+  return number;
 }
 
 std::string quoted_name(std::string_view name) {

@@ -20,6 +20,8 @@ namespace vestige::sources::postgres {
 
 // A result whole, each value as text; nothing where it is null.
 using Table = std::vector<std::vector<std::optional<std::string>>>;
+// A value of it that is a number; 0 where it is none.
+std::uint64_t number_in(const std::optional<std::string>& value);
 
 class Connection {
  public:

@@ -110,6 +110,20 @@ Status Progress::record(std::string_view action, const std::string& database,
                 });
 }
 
+Status Progress::record_gap(const std::string& database, const std::vector<std::string>& detail,
+                            const Place& place) {
+  VESTIGE_TRY(auto batch, entry("GAP", database, detail, place));
+  return append(std::move(batch), [this, place](trail::Placement& placement, const audit::BatchOutcome&) {
+    set_place(placement, place);
+    placement.set_mark(mark("covered"), place.lsn.value);
+    placement.set_mark(mark("snapshot"), 0);
+  });
+}
+
+bool Progress::owes_snapshot() const {
+  return log_.mark(trail_.stream().number(), mark("snapshot")) == std::uint64_t{0};
+}
+
 Status Progress::record_snapshot(const std::string& database, const std::vector<std::string>& detail,
                                  const Place& place) {
   VESTIGE_TRY(auto batch, entry("SNAPSHOT_TAKEN", database, detail, place));

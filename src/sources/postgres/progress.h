@@ -44,6 +44,9 @@ class Progress {
   // `covered`: it tells of everything up to there.
   Status record(std::string_view action, const std::string& database, const std::vector<std::string>& detail,
                 const Place& place, std::optional<Lsn> covered = {});
+  // The same, after which what is on record of the tables is no whole until a snapshot is.
+  Status record_gap(const std::string& database, const std::vector<std::string>& detail, const Place& place);
+  bool owes_snapshot() const;
   // The same, after which snapshot() is the one it tells of.
   Status record_snapshot(const std::string& database, const std::vector<std::string>& detail,
                          const Place& place);

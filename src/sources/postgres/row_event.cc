@@ -139,12 +139,9 @@ class RowReader {
     }
     if (texts.empty()) return std::nullopt;
     if (texts.size() == 1) return bounded(texts.front(), id_bytes_max);
-    std::string list;
-    for (const auto& text : texts) {
-      list += list.empty() ? '[' : ',';
-      json::append_quoted(list, is_plain(text) ? text : bounded(text, id_bytes_max));
-    }
-    return bounded(list + "]", id_bytes_max);
+    for (auto& text : texts)
+      if (!is_plain(text)) text = bounded(text, id_bytes_max);
+    return bounded(json::quoted_list(texts), id_bytes_max);
   }
 
   // Whose the row is, and whose it was before where that is another: values of both are in it.
@@ -243,12 +240,10 @@ std::string lossless_of(const Draft& draft) {
 
 // A text, or a list where there are two.
 std::string subjects_of(const Draft& draft) {
-  std::string list;
-  for (const auto& subject : draft.subjects) {
-    if (!list.empty()) list += ',';
-    json::append_quoted(list, subject);
-  }
-  return draft.subjects.size() < 2 ? list : fmt::format("[{}]", list);
+  if (draft.subjects.size() > 1) return json::quoted_list(draft.subjects);
+  std::string text;
+  if (!draft.subjects.empty()) json::append_quoted(text, draft.subjects.front());
+  return text;
 }
 
 std::string text_of(const Draft& draft, const Circumstances& circumstances) {

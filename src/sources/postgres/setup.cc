@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace vestige::sources::postgres {
 namespace {
@@ -19,20 +18,13 @@ Result<std::string> ask(Connection& connection, const std::string& sql) {
   return table.empty() || table[0].empty() ? std::string() : text_of(table[0][0]);
 }
 
-std::uint64_t number_of(const std::optional<std::string>& value) {
-  std::uint64_t number = 0;
-  const auto text = text_of(value);
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
 std::string quoted(const TableName& table) {
   return quoted_name(table.schema) + "." + quoted_name(table.table);
 }
 
 Status look_at_server(Connection& connection, Readiness& readiness) {
   VESTIGE_TRY(const auto version, ask(connection, "SHOW server_version_num"));
-  if (number_of(version) < 140'000)
+  if (number_in(version) < 140'000)
     readiness.missing.push_back("PostgreSQL 14 or later: older ones do not send who made a change");
   VESTIGE_TRY(const auto level, ask(connection, "SHOW wal_level"));
   if (level != "logical")
@@ -214,7 +206,7 @@ Result<std::optional<SlotState>> look_at_slot(Connection& connection, std::strin
                    .active = text_of(row[1]) == "t",
                    .lost = text_of(row[2]) == "t",
                    .confirmed = parse_lsn(text_of(row[3])).value_or(Lsn{}),
-                   .lag_bytes = number_of(row[4])};
+                   .lag_bytes = number_in(row[4])};
 }
 
 Result<std::vector<TableName>> published_tables(Connection& connection, std::string_view source) {

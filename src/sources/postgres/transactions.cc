@@ -29,6 +29,7 @@ std::vector<ObjectId> tables_of(const Message& message) {
 // Kept as: whether in a piece, which subtransaction, places of the relations, the message's own bytes.
 Status Transaction::add(const Decoded& decoded, bool streaming, ByteView message,
                         const std::vector<SharedRelation>& relations) {
+  says_something_ = says_something_ || std::holds_alternative<LogicalMessage>(decoded.message);
   Bytes kept;
   ByteWriter out(kept);
   out.u8(streaming ? 1 : 0);

@@ -34,7 +34,8 @@ class Transaction {
 
   // What counts, in order. May be called more than once.
   Status read(const See& see);
-  bool empty() const { return spool_->size() == 0; }
+  // Whether some message is a logical one.
+  bool says_something() const { return says_something_; }
 
  private:
   friend class Transactions;
@@ -45,6 +46,7 @@ class Transaction {
   std::unique_ptr<Spool> spool_;
   std::vector<SharedRelation> relations_;  // that messages name by their place here
   std::set<TransactionId> rolled_back_;
+  bool says_something_ = false;
 };
 
 class Transactions {

@@ -3,30 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
-#include "json/json.h"
+#include "json/object_writer.h"
 #include "sources/postgres/limits.h"
 
 namespace vestige::sources::postgres::internal {
 namespace {
 
-std::uint64_t number_of(const std::optional<std::string>& text) {
-  std::uint64_t number = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
-
 constexpr std::string_view attribution_prefix = "vestige";
-
-std::string list_of(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const auto& text : texts) {
-    if (out.size() > 1) out.push_back(',');
-    json::append_quoted(out, text);
-  }
-  return out + "]";
-}
 
 RowChange change_of(const Message& message) {
   if (const auto* insert = std::get_if<Insert>(&message))
@@ -88,7 +72,7 @@ Status Session::connect() {
   VESTIGE_TRY(const auto identity, replication_->query("IDENTIFY_SYSTEM"));
   if (identity.empty() || identity[0].size() < 4)
     return fail(ErrorKind::unavailable, "PostgreSQL did not say which cluster it is");
-  place_.system = number_of(identity[0][0]);
+  place_.system = number_in(identity[0][0]);
   database_ = identity[0][3].value_or("");
   return {};
 }
@@ -118,6 +102,7 @@ Status Session::find_place() {
   if (last && last->system == system && slot->confirmed <= last->lsn) {
     covered_ = progress_.covered().value_or(last->lsn);
     read_ = place_;
+    if (configuration_.snapshot && progress_.owes_snapshot()) return take_snapshot();
     VESTIGE_TRY(snapshot_, progress_.snapshot());
     return {};
   }
@@ -133,10 +118,10 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
   parts_.warn(fmt::format("capture {}: changes between {} and {} are not on record ({})", configuration_.name,
                           format_lsn(last.lsn), format_lsn(place_.lsn), cause));
   return insist([&] {
-    return progress_.record(
-        "GAP", database_,
+    return progress_.record_gap(
+        database_,
         {member("from", format_lsn(last.lsn)), member("to", format_lsn(place_.lsn)), member("cause", cause)},
-        place_, place_.lsn);
+        place_);
   });
 }
 
@@ -148,7 +133,7 @@ Status Session::take_snapshot() {
                          configuration_.tables.size(), at));
   auto around = circumstances();
   VESTIGE_TRY(const auto time, queries_->query("SELECT (extract(epoch FROM now()) * 1000)::bigint"));
-  around.committed = UnixMs{static_cast<std::int64_t>(number_of(time[0][0]))};
+  around.committed = UnixMs{static_cast<std::int64_t>(number_in(time[0][0]))};
   around.lsn = snapshot.view().at();
   const auto rows = tally_.rows.load();
   for (const auto& table : tables_of(configuration_)) {
@@ -169,7 +154,7 @@ Status Session::take_snapshot() {
     return progress_.record_snapshot(
         database_,
         {member("at", at), member("snapshot", snapshot.view().text()),
-         "\"tables\":" + list_of(configuration_.tables), member("rows", tally_.rows.load() - rows)},
+         "\"tables\":" + json::quoted_list(configuration_.tables), member("rows", tally_.rows.load() - rows)},
         place_);
   }));
   snapshot_ = snapshot.view();
@@ -252,6 +237,7 @@ Status Session::take_transaction(Transaction& transaction) {
 
 // The first that is said of the author holds for what was done before it as well.
 Status Session::find_author(Transaction& transaction, Circumstances& around) {
+  if (!transaction.says_something()) return {};
   bool found = false;
   return transaction.read([&](const Message& message, const auto&) -> Status {
     const auto* said = std::get_if<LogicalMessage>(&message);
