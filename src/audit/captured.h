@@ -2,9 +2,12 @@
 // Format: docs/formats/capture.md, "Ids".
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "audit/preprocess.h"
 #include "base/uuid.h"
 #include "crypto/digest.h"
 
@@ -15,6 +18,10 @@ inline constexpr std::string_view capture_id_purpose = "capture-id";
 struct CapturedEvent {
   std::string position;  // in the source, never the same for two
   std::string event;     // a JSON object without `id`
+  // Where the source hands on what others sent:
+  std::optional<Uuid> id{};                // theirs; anybody can take one first, so its content is compared
+  std::optional<UnixMs> time{};            // where the event says none
+  std::vector<ContextAddition> context{};  // how it came here, which is no part of its content
 };
 
 // Keyed, because whoever could make the id of a change to come could send an event under it, and the change

@@ -159,12 +159,18 @@ Status Ingest::resume() {
   return {};
 }
 
-Status Ingest::add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch) {
+Status Ingest::add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch,
+                         std::span<const ContextAddition> context) {
   if (batch.items.size() >= batch_events_max) return too_many();
   VESTIGE_TRY(const auto event, read_event(value, kinds_, system));
   if (!request.approval.empty()) VESTIGE_CHECKED(check_claims(event));
   Batch::Item item;
-  VESTIGE_TRY(item.draft, sealer_.seal(event, preprocessors_.run(event, request, server_)));
+  auto additions = preprocessors_.run(event, request, server_);
+  if (!context.empty()) {
+    additions.context.insert(additions.context.end(), context.begin(), context.end());
+    std::ranges::sort(additions.context, {}, &ContextAddition::name);
+  }
+  VESTIGE_TRY(item.draft, sealer_.seal(event, additions));
   batch.bytes += item.draft.bytes_total();
   batch.items.push_back(std::move(item));
   return {};

@@ -66,7 +66,8 @@ class Ingest {
   using See = std::function<Status(const Event&)>;
   Status examine(std::string_view body, BodyForm form, const See& see) const;
   Status examine_import(std::string_view body, std::string_view format, const See& see) const;
-  // Changes of one source. The same position again is the same change: its content is not compared.
+  // Changes of one source. The same position again is the same change: its content is not compared, except
+  // where an event has an id of its own.
   Result<Batch> prepare_captured(std::string_view source, std::span<const CapturedEvent> events);
   // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
@@ -85,7 +86,8 @@ class Ingest {
  private:
   class Placing;
   struct Order;  // the committer's own
-  Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch);
+  Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch,
+                   std::span<const ContextAddition> context = {});
   Status find_repeats(Batch& batch) const;
 
   trail::Log& log_;

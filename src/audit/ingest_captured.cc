@@ -22,20 +22,23 @@ Result<Batch> Ingest::prepare_captured(std::string_view source, std::span<const 
   json::Document document;
   Batch batch;
   batch.items.reserve(events.size());
-  const RequestContext request{stream_.tenant(), std::string(source), clock_.now()};
+  RequestContext request{stream_.tenant(), std::string(source), clock_.now()};
+  const auto now = request.received;
   for (const auto& captured : events) {
     CHECK(captured.event.size() > 2 && captured.event.starts_with('{'));
     const auto text =
-        fmt::format(R"({{"id":"{}",{})", format_uuid(capture_ids_.id_of(source, captured.position)),
+        fmt::format(R"({{"id":"{}",{})",
+                    format_uuid(captured.id ? *captured.id : capture_ids_.id_of(source, captured.position)),
                     std::string_view(captured.event).substr(1));
+    request.received = captured.time.value_or(now);
     auto taken = parser.parse(text, document, {.depth_max = event_depth_max, .bytes_max = batch_bytes_max});
-    if (taken) taken = add_event(document.root(), request, false, batch);
+    if (taken) taken = add_event(document.root(), request, false, batch, captured.context);
     if (!taken) {
       auto error = std::move(taken).error();
       error.message = fmt::format("the change at {}: {}", captured.position, error.message);
       return std::unexpected(std::move(error));
     }
-    batch.items.back().id_from_record = true;
+    batch.items.back().id_from_record = !captured.id;
   }
   VESTIGE_CHECKED(find_repeats(batch));
   return batch;
