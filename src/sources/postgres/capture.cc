@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/mutex.h"
 #include "platform/thread.h"
 #include "sources/postgres/internal/session.h"
 #include "sources/postgres/limits.h"
@@ -17,7 +16,7 @@ struct Capture::Impl {
 
   const Configuration configuration;
   CaptureParts parts;
-  internal::Control control;
+  Control control;
   internal::Tally tally;
   std::unique_ptr<platform::Thread> thread;
 };

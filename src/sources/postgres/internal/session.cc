@@ -29,23 +29,6 @@ RowChange change_of(const Message& message) {
 
 std::string spool_prefix(std::string_view source) { return fmt::format("capture-{}-", source); }
 
-void Control::stop() {
-  Lock lock(mutex_);
-  stopped_ = true;
-  changed_.notify_all();
-}
-
-bool Control::stopped() const {
-  Lock lock(mutex_);
-  return stopped_;
-}
-
-bool Control::wait(std::chrono::milliseconds patience) {
-  Lock lock(mutex_);
-  if (!stopped_) changed_.wait_for(mutex_, patience);
-  return stopped_;
-}
-
 Session::Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally)
     : configuration_(configuration),
       parts_(parts),

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "base/mutex.h"
+#include "sources/control.h"
 #include "sources/postgres/capture.h"
 #include "sources/postgres/connection.h"
 #include "sources/postgres/progress.h"
@@ -21,20 +21,6 @@
 namespace vestige::sources::postgres::internal {
 
 std::string spool_prefix(std::string_view source);
-
-// How others end it. Thread-safe.
-class Control {
- public:
-  void stop();
-  bool stopped() const;
-  // Until stop(), or `patience` passed. True where it is stopped.
-  bool wait(std::chrono::milliseconds patience);
-
- private:
-  mutable Mutex mutex_;
-  Condition changed_;
-  bool stopped_ GUARDED_BY(mutex_) = false;
-};
 
 // For figures; written by the capture's thread.
 struct Tally {
