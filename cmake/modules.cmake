@@ -13,7 +13,7 @@ set(vestige_libs_vault PkgConfig::ZSTD)
 set(vestige_libs_audit PkgConfig::MAXMINDDB)
 set(vestige_libs_verify PkgConfig::ZSTD)
 set(vestige_libs_http Boost::headers Boost::url OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB PkgConfig::ZSTD)
-set(vestige_libs_sources PostgreSQL::PostgreSQL)
+set(vestige_libs_sources PostgreSQL::PostgreSQL PkgConfig::RDKAFKA)
 set(vestige_libs_access PkgConfig::ARGON2 OpenSSL::Crypto)
 set(vestige_libs_cli CLI11::CLI11 PkgConfig::TOMLPLUSPLUS ZLIB::ZLIB PkgConfig::ZSTD)
 set(vestige_libs_app CLI11::CLI11 spdlog::spdlog)
@@ -63,15 +63,20 @@ function(vestige_binary target)
   endforeach()
 endfunction()
 
-# One test binary a module: <module>_test, from src/<module>/**/*_test.cc and src/<module>/testing/.
+# What tests need of another module's testing/.
+set(vestige_test_support_sources src/audit/testing/world.cc)
+
+# One test binary a module: <module>_test, from src/<module>/**/*_test.cc, src/<module>/testing/ and
+# src/<module>/*/testing/.
 function(vestige_tests)
   find_package(GTest REQUIRED)
   find_library(RAPIDCHECK rapidcheck REQUIRED)
   add_custom_target(tests)
   foreach(name IN LISTS VESTIGE_MODULES)
-    file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/${name}/*_test.cc src/${name}/testing/*.cc)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/${name}/*_test.cc src/${name}/testing/*.cc
+         src/${name}/*/testing/*.cc)
     if(sources)
-      add_executable(${name}_test ${sources})
+      add_executable(${name}_test ${sources} ${vestige_test_support_${name}})
       vestige_binary(${name}_test ${name})
       target_link_libraries(${name}_test PRIVATE GTest::gtest_main ${RAPIDCHECK})
       target_compile_definitions(${name}_test PRIVATE VESTIGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -1,0 +1,310 @@
+#include "sources/kafka/broker.h"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+
+#include "base/check.h"
+#include "sources/kafka/limits.h"
+
+namespace vestige::sources::kafka {
+namespace {
+
+struct Destroy {
+  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
+  void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
+  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
+  void operator()(rd_kafka_topic_partition_list_t* list) const {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+  void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
+  void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
+};
+template <typename T>
+using Owned = std::unique_ptr<T, Destroy>;
+
+constexpr int wait_of(std::chrono::milliseconds patience) { return static_cast<int>(patience.count()); }
+
+// What was asked of a broker and failed: all of these are tried again.
+std::unexpected<Error> failed(std::string_view what, rd_kafka_resp_err_t code) {
+  return fail(ErrorKind::unavailable, fmt::format("{}: {}", what, rd_kafka_err2str(code)));
+}
+
+// Values may be secret, so no message has them; librdkafka's own ones would.
+Status set_option(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
+  std::array<char, 512> ignored{};
+  switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), ignored.data(), ignored.size())) {
+    case RD_KAFKA_CONF_OK:
+      return {};
+    case RD_KAFKA_CONF_UNKNOWN:
+      return fail(ErrorKind::invalid, fmt::format("librdkafka has no option {}", name));
+    default:
+      return fail(ErrorKind::invalid, fmt::format("the value of the option {} is none that it takes", name));
+  }
+}
+
+// A secret that stands in an error of SSL would be one of the operator's files' names at most.
+void keep_quiet(const rd_kafka_t*, int, const char*, const char*) {}
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+Result<Owned<rd_kafka_conf_t>> configure(const Configuration& configuration, const Settings& ours) {
+  Owned<rd_kafka_conf_t> conf(rd_kafka_conf_new());
+  VESTIGE_CHECKED(set_option(conf.get(), "client.id", "vestige"));
+  for (const auto& [name, value] : configuration.options)
+    VESTIGE_CHECKED(set_option(conf.get(), name, value));
+  VESTIGE_CHECKED(set_option(conf.get(), "bootstrap.servers", configuration.brokers));
+  for (const auto& [name, value] : ours) VESTIGE_CHECKED(set_option(conf.get(), name, value));
+  rd_kafka_conf_set_log_cb(conf.get(), keep_quiet);
+  return conf;
+}
+
+Result<Owned<rd_kafka_t>> make_client(rd_kafka_type_t type, Owned<rd_kafka_conf_t> conf) {
+  std::array<char, 512> why{};
+  auto* const client = rd_kafka_new(type, conf.get(), why.data(), why.size());
+  if (client == nullptr)
+    return fail(ErrorKind::invalid, fmt::format("librdkafka does not start: {}", why.data()));
+  static_cast<void>(conf.release());  // is the client's now
+  return Owned<rd_kafka_t>(client);
+}
+
+Settings consumer_settings(const Configuration& configuration) {
+  return {{"group.id", configuration.group_name()},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"auto.offset.reset", "error"},
+          {"isolation.level", "read_committed"},
+          {"partition.assignment.strategy", "range,roundrobin"},
+          {"topic.blacklist", R"(^.*\.dlq$)"},
+          {"queued.max.messages.kbytes", std::to_string(limits::fetched_kilobytes_max)}};
+}
+
+Settings producer_settings() {
+  return {{"acks", "all"},
+          {"enable.idempotence", "true"},
+          {"linger.ms", "0"},
+          {"message.timeout.ms", std::to_string(limits::dead_letter_patience.count())},
+          {"message.max.bytes", std::to_string(limits::dead_letter_bytes_max)}};
+}
+
+Owned<rd_kafka_topic_partition_list_t> list_of(const std::vector<Start>& starts) {
+  Owned<rd_kafka_topic_partition_list_t> list(
+      rd_kafka_topic_partition_list_new(static_cast<int>(starts.size())));
+  for (const auto& [place, offset] : starts)
+    rd_kafka_topic_partition_list_add(list.get(), place.topic.c_str(), place.partition)->offset =
+        offset.value_or(RD_KAFKA_OFFSET_BEGINNING);
+  return list;
+}
+
+Message message_of(const rd_kafka_message_t& from) {
+  Message message{.place = {rd_kafka_topic_name(from.rkt), from.partition}, .offset = from.offset};
+  rd_kafka_timestamp_type_t type{};
+  if (const auto time = rd_kafka_message_timestamp(&from, &type); type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
+    message.time = UnixMs{time};
+  if (from.key != nullptr) message.key.emplace(static_cast<const char*>(from.key), from.key_len);
+  if (from.payload != nullptr) message.value.emplace(static_cast<const char*>(from.payload), from.len);
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&from, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return message;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    auto& header = message.headers.emplace_back(name, std::nullopt);
+    if (value != nullptr) header.second.emplace(static_cast<const char*>(value), size);
+  }
+  return message;
+}
+
+}  // namespace
+
+Status check_options(const Configuration& configuration) {
+  const auto consumer = configure(configuration, consumer_settings(configuration));
+  return consumer ? Status{} : std::unexpected(consumer.error());
+}
+
+struct Consumer::Session {
+  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
+                           rd_kafka_topic_partition_list_t* partitions, void* opaque);
+  static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque);
+
+  Handlers handlers;
+  Owned<rd_kafka_t> client;
+};
+
+void Consumer::Session::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
+                                     rd_kafka_topic_partition_list_t* partitions, void* opaque) {
+  auto& self = *static_cast<Session*>(opaque);
+  if (what != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    self.handlers.revoked();
+    rd_kafka_assign(client, nullptr);
+    return;
+  }
+  std::vector<Place> places;
+  for (int i = 0; i < partitions->cnt; ++i)
+    places.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
+  rd_kafka_assign(client, list_of(self.handlers.assigned(places)).get());
+}
+
+void Consumer::Session::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  auto& self = *static_cast<Session*>(opaque);
+  self.handlers.trouble(
+      code, fmt::format("{}: {}", rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(code)), reason));
+}
+
+Consumer::Consumer(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+
+Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configuration, Handlers handlers) {
+  auto session = std::make_unique<Session>();
+  session->handlers = std::move(handlers);
+  VESTIGE_TRY(auto conf, configure(configuration, consumer_settings(configuration)));
+  rd_kafka_conf_set_opaque(conf.get(), session.get());
+  rd_kafka_conf_set_rebalance_cb(conf.get(), Session::on_rebalance);
+  rd_kafka_conf_set_error_cb(conf.get(), Session::on_error);
+  VESTIGE_TRY(session->client, make_client(RD_KAFKA_CONSUMER, std::move(conf)));
+  rd_kafka_poll_set_consumer(session->client.get());
+  return std::unique_ptr<Consumer>(new Consumer(std::move(session)));
+}
+
+Consumer::~Consumer() { rd_kafka_consumer_close(session_->client.get()); }
+
+Result<std::string> Consumer::cluster() {
+  auto* const id = rd_kafka_clusterid(session_->client.get(), wait_of(limits::answer_patience));
+  if (id == nullptr) return fail(ErrorKind::unavailable, "no broker of the cluster answers");
+  std::string text = id;
+  rd_kafka_mem_free(session_->client.get(), id);
+  return text;
+}
+
+Status Consumer::subscribe(const std::vector<std::string>& topics) {
+  std::vector<Start> wanted;
+  for (const auto& topic : topics) wanted.push_back({{topic, RD_KAFKA_PARTITION_UA}});
+  const auto code = rd_kafka_subscribe(session_->client.get(), list_of(wanted).get());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return fail(ErrorKind::invalid, fmt::format("the topics are not taken: {}", rd_kafka_err2str(code)));
+}
+
+Result<Consumer::Received> Consumer::receive(std::chrono::milliseconds patience) {
+  const Owned<rd_kafka_message_t> message(rd_kafka_consumer_poll(session_->client.get(), wait_of(patience)));
+  if (!message) return Received{};
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return Received{message_of(*message)};
+  if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt != nullptr)
+    return Received{OutOfRange{{rd_kafka_topic_name(message->rkt), message->partition}}};
+  if (message->err == RD_KAFKA_RESP_ERR__FATAL) return failed("librdkafka gave up", message->err);
+  session_->handlers.trouble(message->err, rd_kafka_message_errstr(message.get()));
+  return Received{};
+}
+
+Status Consumer::restart(const std::vector<Start>& starts) {
+  const auto list = list_of(starts);
+  if (const auto code = rd_kafka_assign(session_->client.get(), list.get());
+      code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return failed("partitions are not begun anew", code);
+  rd_kafka_resume_partitions(session_->client.get(), list.get());
+  return {};
+}
+
+Status Consumer::pause(const Place& place) {
+  const auto code = rd_kafka_pause_partitions(session_->client.get(), list_of({{place}}).get());
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : failed("a partition does not pause", code);
+}
+
+Status Consumer::resume(const Place& place) {
+  const auto code = rd_kafka_resume_partitions(session_->client.get(), list_of({{place}}).get());
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : failed("a partition does not go on", code);
+}
+
+Result<Watermarks> Consumer::watermarks(const Place& place) {
+  Watermarks found;
+  const auto code =
+      rd_kafka_query_watermark_offsets(session_->client.get(), place.topic.c_str(), place.partition,
+                                       &found.low, &found.high, wait_of(limits::answer_patience));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("nobody says where a partition begins", code);
+  return found;
+}
+
+std::optional<std::int64_t> Consumer::end_of(const Place& place) {
+  std::int64_t low = 0, high = 0;
+  const auto code = rd_kafka_get_watermark_offsets(session_->client.get(), place.topic.c_str(),
+                                                   place.partition, &low, &high);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0) return std::nullopt;
+  return high;
+}
+
+bool Consumer::reachable() {
+  const struct rd_kafka_metadata* metadata = nullptr;
+  const auto code =
+      rd_kafka_metadata(session_->client.get(), 0, nullptr, &metadata, wait_of(limits::look_patience));
+  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void Consumer::commit(const std::vector<Start>& next) {
+  if (next.empty()) return;
+  // For display alone: one that fails is made good by the next.
+  static_cast<void>(rd_kafka_commit(session_->client.get(), list_of(next).get(), 1));
+}
+
+struct DeadLetters::Session {
+  static void on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+    *static_cast<std::optional<rd_kafka_resp_err_t>*>(message->_private) = message->err;
+  }
+  Owned<rd_kafka_t> client;
+};
+
+DeadLetters::DeadLetters(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+
+Result<std::unique_ptr<DeadLetters>> DeadLetters::open(const Configuration& configuration) {
+  auto session = std::make_unique<Session>();
+  VESTIGE_TRY(auto conf, configure(configuration, producer_settings()));
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), Session::on_delivered);
+  VESTIGE_TRY(session->client, make_client(RD_KAFKA_PRODUCER, std::move(conf)));
+  return std::unique_ptr<DeadLetters>(new DeadLetters(std::move(session)));
+}
+
+DeadLetters::~DeadLetters() = default;
+
+Status DeadLetters::send(const Message& message, std::string_view reason) {
+  auto* const client = session_->client.get();
+  const auto topic = message.place.topic + std::string(dead_letter_ending);
+  Owned<rd_kafka_headers_t> headers(rd_kafka_headers_new(message.headers.size() + 4));
+  const auto add = [&](const std::string& name, std::string_view value) {
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                        static_cast<ssize_t>(value.size()));
+  };
+  for (const auto& [name, value] : message.headers) {
+    if (value)
+      add(name, *value);
+    else
+      rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), nullptr, 0);
+  }
+  add("vestige.reason", reason);
+  add("vestige.topic", message.place.topic);
+  add("vestige.partition", std::to_string(message.place.partition));
+  add("vestige.offset", std::to_string(message.offset));
+  std::optional<rd_kafka_resp_err_t> delivered;
+  std::array<rd_kafka_vu_t, 6> parts{};
+  parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+  parts[0].u.cstr = topic.c_str();
+  parts[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  parts[1].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[2].vtype = RD_KAFKA_VTYPE_KEY;
+  parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
+  for (const auto& [part, text] : {std::pair(&parts[2], &message.key), std::pair(&parts[3], &message.value)})
+    // Only read, as it is to be copied.
+    if (*text) part->u.mem = {const_cast<char*>((*text)->data()), (*text)->size()};
+  parts[4].vtype = RD_KAFKA_VTYPE_HEADERS;
+  parts[4].u.headers = headers.get();
+  parts[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  parts[5].u.ptr = &delivered;
+  const Owned<rd_kafka_error_t> refused(rd_kafka_produceva(client, parts.data(), parts.size()));
+  if (refused) return failed(topic, rd_kafka_error_code(refused.get()));
+  static_cast<void>(headers.release());  // are the message's now
+  // It ends: the message is delivered, or its time is over, and either is told.
+  while (!delivered) rd_kafka_poll(client, wait_of(limits::receive_patience));
+  if (*delivered != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(topic, *delivered);
+  return {};
+}
+
+}  // namespace vestige::sources::kafka

@@ -1,0 +1,66 @@
+#include "sources/kafka/capture.h"
+
+#include <fmt/format.h>
+
+#include "platform/thread.h"
+#include "sources/kafka/internal/session.h"
+#include "sources/kafka/limits.h"
+
+namespace vestige::sources::kafka {
+
+struct Capture::Impl {
+  Impl(Configuration given, CaptureParts all) : configuration(std::move(given)), parts(std::move(all)) {}
+
+  void run();
+
+  const Configuration configuration;
+  CaptureParts parts;
+  Control control;
+  internal::Tally tally;
+  std::unique_ptr<platform::Thread> thread;
+};
+
+void Capture::Impl::run() {
+  std::string last;
+  for (auto pause = limits::retry_first; !control.stopped();
+       pause = std::min(pause * 2, limits::retry_last)) {
+    internal::Session session(configuration, parts, control, tally);
+    const auto ended = session.run();
+    tally.connected = false;
+    if (session.served()) pause = limits::retry_first;
+    if (ended) continue;
+    // The same trouble is said once, not every half minute.
+    if (ended.error().message != last || session.served())
+      parts.warn(fmt::format("capture {}: {}. It is tried again until it works.", configuration.name,
+                             ended.error().message));
+    last = ended.error().message;
+    control.wait(pause);
+  }
+}
+
+Capture::Capture(Configuration configuration, CaptureParts parts)
+    : impl_(std::make_unique<Impl>(std::move(configuration), std::move(parts))) {}
+
+Capture::~Capture() { stop(); }
+
+void Capture::start() {
+  impl_->thread = std::make_unique<platform::Thread>("capture", [impl = impl_.get()] { impl->run(); });
+}
+
+void Capture::stop() {
+  impl_->control.stop();
+  impl_->thread.reset();
+}
+
+CaptureFigures Capture::figures() const {
+  const auto& tally = impl_->tally;
+  return {.name = impl_->configuration.name,
+          .connected = tally.connected,
+          .lag_messages = tally.lag_messages,
+          .commands = tally.commands,
+          .refused = tally.refused,
+          .gaps = tally.gaps,
+          .rebalances = tally.rebalances};
+}
+
+}  // namespace vestige::sources::kafka

@@ -1,0 +1,388 @@
+// Property: whatever is killed, restarted, disturbed or handed from one consumer to another, each command of
+// each partition is on record once and in the partition's order, or refused: then an entry and a dead letter
+// tell so.
+#include "sources/kafka/capture.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "audit/testing/world.h"
+#include "json/json.h"
+#include "sources/kafka/broker.h"
+#include "sources/kafka/testing/mock_cluster.h"
+
+namespace vestige::sources::kafka {
+namespace {
+
+using testing::MockCluster;
+constexpr std::string_view tenant = "acme";
+constexpr auto long_enough = std::chrono::seconds(20);
+
+// A tenant's trail with a committer, on a disk that outlives it.
+class TrailWorld {
+ public:
+  TrailWorld() : world(7) { open(); }
+  ~TrailWorld() { close(false); }
+
+  void open() {
+    world.open();
+    ledger_ = std::make_unique<audit::ErasureLedger>();
+    stop_ = false;
+    committer_ = std::thread([this] {
+      while (!stop_) {
+        if (!stalled_) static_cast<void>(world.log->commit_once());
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+      }
+    });
+    for (const auto name : {audit::audit_stream_name, audit::access_stream_name})
+      if (world.log->stream(tenant, name) == nullptr)
+        EXPECT_TRUE(world.log->add_stream({std::string(tenant), std::string(name), true}));
+    auto opened = audit::TenantTrail::open({.log = *world.log,
+                                            .vault = *world.vault,
+                                            .kinds = *world.kinds,
+                                            .clock = world.clock,
+                                            .entropy = world.entropy,
+                                            .data = *world.data_files,
+                                            .signer_files = *world.signer_files,
+                                            .origin_prefix = "log.example",
+                                            .server = world.server,
+                                            .ledger = *ledger_,
+                                            .erasure = {}},
+                                           tenant);
+    EXPECT_TRUE(opened) << opened.error().message;
+    trail = *std::move(opened);
+  }
+  void close(bool crashed) {
+    if (!committer_.joinable()) return;
+    stop_ = true;
+    committer_.join();
+    trail.reset();
+    crashed ? world.kill() : world.close();
+  }
+  // All events, in order.
+  std::vector<std::string> events() {
+    std::vector<std::string> all;
+    const auto visited =
+        trail->reader().visit(0, trail->reader().size(), {}, {.personal = true, .sensitive = true},
+                              [&](const audit::MatchedEntry& entry) -> Result<bool> {
+                                all.emplace_back(entry.event);
+                                return true;
+                              });
+    EXPECT_TRUE(visited) << visited.error().message;
+    return all;
+  }
+
+  audit::testing::World world;
+  std::unique_ptr<audit::TenantTrail> trail;
+
+ private:
+  std::unique_ptr<audit::ErasureLedger> ledger_;
+  std::atomic<bool> stop_ = false, stalled_ = false;
+  std::thread committer_;
+};
+
+Configuration configuration_for(const MockCluster& cluster, std::vector<std::string> topics) {
+  return {.name = "bank",
+          .tenant = std::string(tenant),
+          .brokers = cluster.brokers(),
+          .topics = std::move(topics),
+          .options = {{"topic.metadata.refresh.interval.ms", "200"},
+                      {"session.timeout.ms", "6000"},
+                      {"heartbeat.interval.ms", "200"},
+                      {"reconnect.backoff.max.ms", "200"}}};
+}
+
+class Running {
+ public:
+  Running(TrailWorld& world, const Configuration& configuration)
+      : capture(configuration, {.log = *world.world.log,
+                                .trail = *world.trail,
+                                .clock = platform::system_clock(),
+                                .say = [](const std::string&) {},
+                                .warn = [](const std::string&) {}}) {
+    const auto checked = check(configuration);
+    EXPECT_TRUE(checked) << checked.error().message;
+    capture.start();
+  }
+  Capture capture;
+};
+
+bool soon(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + long_enough;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+// What a trail says of commands: by partition, offsets that are on record in order, and those that were
+// refused.
+struct Told {
+  std::map<Place, std::vector<std::int64_t>> recorded, refused;
+  std::vector<std::string> gaps, covered;
+  std::size_t commands() const {
+    std::size_t count = 0;
+    for (const auto* all : {&recorded, &refused})
+      for (const auto& [place, offsets] : *all) count += offsets.size();
+    return count;
+  }
+};
+
+Told told_by(TrailWorld& world) {
+  Told told;
+  json::Parser parser;
+  json::Document document;
+  for (const auto& event : world.events()) {
+    EXPECT_TRUE(parser.parse(event, document));
+    const auto root = document.root();
+    if (root.find("kind").string() != "system.capture") {
+      const auto context = root.find("context");
+      told.recorded[{std::string(context.find("topic").string()),
+                     static_cast<std::int32_t>(context.find("partition").number_value())}]
+          .push_back(static_cast<std::int64_t>(context.find("offset").number_value()));
+      continue;
+    }
+    const auto detail = root.find("detail");
+    const auto action = root.find("action").string();
+    if (action == "GAP") told.gaps.push_back(event);
+    if (action == "COVERED") told.covered.push_back(event);
+    if (action == "REFUSED")
+      told.refused[{std::string(detail.find("topic").string()),
+                    static_cast<std::int32_t>(detail.find("partition").number_value())}]
+          .push_back(std::stoll(std::string(detail.find("offset").string())));
+  }
+  return told;
+}
+
+std::string command(int number) {
+  return fmt::format(
+      R"({{"action":"UPDATED","sourceId":"agent-{}","sourceType":"STAFF","targetId":"T-{}",)"
+      R"("targetType":"CUSTOMER","subject":"p-{}","changes":[{{"field":"phone","new":"{}"}}]}})",
+      number % 5, number, number % 7, number);
+}
+
+std::string with_id(const std::string& command, int number) {
+  return fmt::format(R"({{"id":"00000000-0000-4000-8000-{:012}",)", number) + command.substr(1);
+}
+
+// Produces commands of every sort, and knows what has to become of each.
+class Model {
+ public:
+  Model(MockCluster& cluster, std::vector<Place> places) : cluster_(cluster), places_(std::move(places)) {}
+
+  void produce(std::mt19937& random) {
+    const auto& place = places_[random() % places_.size()];
+    const auto send = [&](const std::string& value) {
+      return cluster_.produce(place.topic, place.partition, value);
+    };
+    const auto number = ++number_;
+    switch (random() % 10) {
+      case 0: {
+        constexpr std::string_view poison[] = {"{\"action\":",
+                                               "[1]",
+                                               "\xff\xfe",
+                                               R"({"kind":"data.change"})",
+                                               R"({"kind":"system.key","action":"X"})",
+                                               R"({"action":"X","id":"17"})"};
+        expected.refused[place].push_back(send(std::string(poison[random() % std::size(poison)])));
+        return;
+      }
+      case 1:
+        with_ids_[number] = place;
+        expected.recorded[place].push_back(send(with_id(command(number), number)));
+        return;
+      case 2:
+      case 3: {
+        // The same id again, in the partition of the first: what comes of others first is anybody's guess.
+        if (with_ids_.empty()) break;
+        auto first = with_ids_.begin();
+        std::advance(first, random() % with_ids_.size());
+        const bool other = random() % 2 == 0;
+        const auto offset = cluster_.produce(first->second.topic, first->second.partition,
+                                             with_id(command(other ? number : first->first), first->first));
+        if (other) expected.refused[first->second].push_back(offset);
+        return;
+      }
+      default:
+        break;
+    }
+    expected.recorded[place].push_back(send(command(number)));
+  }
+
+  Told expected;
+
+ private:
+  MockCluster& cluster_;
+  const std::vector<Place> places_;
+  std::map<int, Place> with_ids_;
+  int number_ = 0;
+};
+
+void expect_once_and_in_order(TrailWorld& world, const Told& expected) {
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() >= expected.commands(); }))
+      << told_by(world).commands() << " of " << expected.commands();
+  const auto told = told_by(world);
+  EXPECT_EQ(told.recorded, expected.recorded);
+  EXPECT_EQ(told.refused, expected.refused);
+}
+
+TEST(Capture, EachCommandOnceAndInOrderWhateverIsRestarted) {
+  constexpr std::int16_t fetch = 1, list_offsets = 2, join_group = 11, offset_commit = 8;
+  MockCluster cluster(2);
+  const std::vector<std::string> topics = {"bank.command.v1", "bank.command.v2"};
+  std::vector<Place> places;
+  for (const auto& topic : topics) {
+    cluster.create(topic, 2);
+    for (int partition = 0; partition < 2; ++partition) places.push_back({topic, partition});
+  }
+  const auto configuration = configuration_for(cluster, {R"(^bank\.command\.[^.]+$)"});
+  TrailWorld world;
+  Model model(cluster, places);
+  std::mt19937 random(3);
+  for (int round = 0; round < 6; ++round) {
+    {
+      Running running(world, configuration);
+      for (auto count = random() % 60; count > 0; --count) model.produce(random);
+      if (random() % 2 == 0) {
+        for (const auto request : {fetch, list_offsets, join_group, offset_commit})
+          cluster.fail_next(request,
+                            {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT});
+        for (auto count = random() % 40; count > 0; --count) model.produce(random);
+      }
+      if (random() % 2 == 0) ASSERT_TRUE(soon([&] { return running.capture.figures().commands > 0; }));
+    }
+    for (auto count = random() % 20; count > 0; --count) model.produce(random);
+    world.close(random() % 2 == 0);
+    world.open();
+  }
+  Running running(world, configuration);
+  expect_once_and_in_order(world, model.expected);
+  EXPECT_TRUE(told_by(world).gaps.empty());
+  // Each that was refused is a dead letter, at least once, with its origin.
+  std::set<std::pair<Place, std::int64_t>> letters;
+  for (const auto& topic : topics)
+    for (int partition = 0; partition < 4; ++partition)
+      for (const auto& letter : cluster.read(topic + ".dlq", partition)) {
+        EXPECT_FALSE(letter.headers.at("vestige.reason").empty());
+        letters.insert(
+            {{letter.headers.at("vestige.topic"), std::stoi(letter.headers.at("vestige.partition"))},
+             std::stoll(letter.headers.at("vestige.offset"))});
+      }
+  std::set<std::pair<Place, std::int64_t>> wanted;
+  for (const auto& [place, offsets] : model.expected.refused)
+    for (const auto offset : offsets) wanted.insert({place, offset});
+  EXPECT_EQ(letters, wanted);
+}
+
+TEST(Capture, TwoConsumersOfOneTrailShareAndTakeOver) {
+  MockCluster cluster;
+  cluster.create("commands", 4);
+  std::vector<Place> places;
+  for (int partition = 0; partition < 4; ++partition) places.push_back({"commands", partition});
+  TrailWorld world;
+  Model model(cluster, places);
+  std::mt19937 random(5);
+  const auto configuration = configuration_for(cluster, {"commands"});
+  Running first(world, configuration);
+  for (int i = 0; i < 50; ++i) model.produce(random);
+  {
+    Running second(world, configuration);
+    ASSERT_TRUE(soon([&] { return second.capture.figures().rebalances > 0; }));
+    for (int i = 0; i < 50; ++i) model.produce(random);
+    expect_once_and_in_order(world, model.expected);
+    EXPECT_GT(second.capture.figures().commands, 0U);
+  }
+  for (int i = 0; i < 50; ++i) model.produce(random);
+  expect_once_and_in_order(world, model.expected);
+  EXPECT_GE(first.capture.figures().rebalances, 2U);
+}
+
+TEST(Capture, APartitionWaitsWhileItsDeadLetterCannotBeWrittenAndOthersGoOn) {
+  MockCluster cluster;
+  cluster.create("commands", 2);
+  cluster.create("commands.dlq", 1);
+  cluster.fail_topic("commands.dlq", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  TrailWorld world;
+  Running running(world, configuration_for(cluster, {"commands"}));
+  cluster.produce("commands", 0, command(1));
+  cluster.produce("commands", 0, "poison");
+  cluster.produce("commands", 0, command(2));
+  cluster.produce("commands", 1, command(3));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 2; }));
+  cluster.produce("commands", 1, command(4));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 3; }));
+  auto told = told_by(world);
+  EXPECT_EQ(told.recorded.at({"commands", 0}), std::vector<std::int64_t>({0}));
+  EXPECT_EQ(told.recorded.at({"commands", 1}), std::vector<std::int64_t>({0, 1}));
+  cluster.fail_topic("commands.dlq", RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 5; }));
+  told = told_by(world);
+  EXPECT_EQ(told.recorded.at({"commands", 0}), std::vector<std::int64_t>({0, 2}));
+  EXPECT_EQ(told.refused.at({"commands", 0}), std::vector<std::int64_t>({1}));
+}
+
+// The mock keeps five megabytes of a partition.
+TEST(Capture, WhatKafkaNoLongerHasIsAGap) {
+  MockCluster cluster;
+  cluster.create("commands", 1);
+  const auto configuration = configuration_for(cluster, {"commands"});
+  TrailWorld world;
+  {
+    Running running(world, configuration);
+    cluster.produce("commands", 0, command(1));
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == 1; }));
+  }
+  const std::string large(400'000, 'x');
+  for (int i = 0; i < 30; ++i)
+    cluster.produce("commands", 0,
+                    fmt::format(R"({{"action":"NOTED","detail":{{"text":"{}{}"}}}})", i, large));
+  const auto first = cluster.first_of("commands", 0);
+  ASSERT_GT(first, 1);
+  Running running(world, configuration);
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 1 + 31 - static_cast<std::size_t>(first); }));
+  const auto told = told_by(world);
+  ASSERT_EQ(told.gaps.size(), 1U);
+  EXPECT_NE(told.gaps[0].find(R"("cause":"offsets_gone")"), std::string::npos) << told.gaps[0];
+  EXPECT_NE(told.gaps[0].find(R"("from":"1")"), std::string::npos) << told.gaps[0];
+  EXPECT_NE(told.gaps[0].find(fmt::format(R"("to":"{}")", first)), std::string::npos) << told.gaps[0];
+  EXPECT_EQ(running.capture.figures().gaps, 1U);
+}
+
+TEST(Capture, AnotherClusterIsAGapAndBegunFromItsStart) {
+  TrailWorld world;
+  for (int round = 0; round < 2; ++round) {
+    MockCluster cluster;
+    cluster.create("commands", 1);
+    cluster.produce("commands", 0, command(round));
+    Running running(world, configuration_for(cluster, {"commands"}));
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == static_cast<std::size_t>(round) + 1; }));
+  }
+  const auto told = told_by(world);
+  ASSERT_EQ(told.gaps.size(), 1U);
+  EXPECT_NE(told.gaps[0].find("other_system"), std::string::npos) << told.gaps[0];
+}
+
+TEST(Capture, BrokersThatGoAndComeBack) {
+  MockCluster cluster;
+  cluster.create("commands", 1);
+  TrailWorld world;
+  Running running(world, configuration_for(cluster, {"commands"}));
+  cluster.produce("commands", 0, command(1));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 1; }));
+  cluster.take_down(1);
+  ASSERT_TRUE(soon([&] { return !running.capture.figures().connected; }));
+  cluster.bring_up(1);
+  cluster.produce("commands", 0, command(2));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 2; }));
+  ASSERT_TRUE(soon([&] { return running.capture.figures().connected; }));
+}
+
+}  // namespace
+}  // namespace vestige::sources::kafka

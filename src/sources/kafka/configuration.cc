@@ -1,0 +1,75 @@
+#include "sources/kafka/configuration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sources/kafka/broker.h"
+#include "sources/kafka/limits.h"
+
+namespace vestige::sources::kafka {
+namespace {
+
+// On these it depends that nothing is lost and nothing comes twice.
+constexpr std::string_view reserved[] = {"bootstrap.servers",
+                                         "metadata.broker.list",
+                                         "group.id",
+                                         "enable.auto.commit",
+                                         "enable.auto.offset.store",
+                                         "auto.offset.reset",
+                                         "partition.assignment.strategy",
+                                         "topic.blacklist",
+                                         "isolation.level",
+                                         "acks",
+                                         "request.required.acks",
+                                         "enable.idempotence"};
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= limits::name_bytes_max && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+bool is_topic(std::string_view topic) {
+  return !topic.empty() && topic.size() <= limits::topic_bytes_max - dead_letter_ending.size() &&
+         std::ranges::all_of(topic, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                  c == '.' || c == '-';
+         });
+}
+
+}  // namespace
+
+Status check(const Configuration& configuration) {
+  const auto wrong = [&](std::string_view what) {
+    return fail(ErrorKind::invalid, fmt::format("source \"{}\": {}", configuration.name, what));
+  };
+  if (!is_name(configuration.name))
+    return wrong(
+        fmt::format("a name has 1 to {} lower-case letters, digits and underscores", limits::name_bytes_max));
+  if (configuration.brokers.empty()) return wrong("brokers says where Kafka is (HOST:PORT), and is missing");
+  if (configuration.topics.empty() || configuration.topics.size() > limits::topics_max)
+    return wrong(fmt::format("topics has 1 to {} names", limits::topics_max));
+  for (const auto& topic : configuration.topics) {
+    if (topic.starts_with('^')) {
+      if (configuration.topics.size() > 1)
+        return wrong("topics is one regular expression, or a list of names");
+    } else if (!is_topic(topic)) {
+      return wrong(fmt::format("\"{}\" is no name of a topic; a regular expression begins with ^", topic));
+    } else if (topic.ends_with(dead_letter_ending)) {
+      return wrong(fmt::format("{} takes what could not be recorded, and is not read", topic));
+    }
+  }
+  if (configuration.headers.size() > limits::header_names_max)
+    return wrong(fmt::format("headers has at most {} names", limits::header_names_max));
+  for (const auto& header : configuration.headers)
+    if (header.empty() || header.size() > limits::header_name_bytes_max)
+      return wrong(fmt::format("the name of a header has 1 to {} bytes", limits::header_name_bytes_max));
+  for (const auto& [option, value] : configuration.options)
+    if (std::ranges::find(reserved, option) != std::end(reserved))
+      return wrong(fmt::format("the option {} is set by the server", option));
+  if (const auto taken = check_options(configuration); !taken) return wrong(taken.error().message);
+  return {};
+}
+
+}  // namespace vestige::sources::kafka

@@ -1,0 +1,35 @@
+// What an operator says about one Kafka source: a table [[capture.kafka]] of the configuration file.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace vestige::sources::kafka {
+
+// Behind a topic's name: where commands go that cannot be recorded.
+inline constexpr std::string_view dead_letter_ending = ".dlq";
+
+struct Configuration {
+  std::string name;
+  std::string tenant = "default";
+  std::string brokers{};  // HOST:PORT,...
+  // Names, or a regular expression that begins with ^.
+  std::vector<std::string> topics = {R"(^backoffice\.create-audit-log\.command\.[^.]+$)"};
+  std::string group{};  // vestige.NAME where empty
+  // Whose values are recorded: they stay clear, and may be anything, so nothing is recorded unnamed.
+  std::vector<std::string> headers = {"traceparent",  "trace-id",     "trace_id", "traceId",
+                                      "X-B3-TraceId", "X-Request-Id", "producer"};
+  std::map<std::string, std::string> options{};  // librdkafka's own, such as security.protocol; may be secret
+
+  std::string group_name() const { return group.empty() ? "vestige." + name : group; }
+};
+
+// invalid where a member is no such thing, or an option is not known or not the operator's to set. Values of
+// options are never in the message.
+Status check(const Configuration& configuration);
+
+}  // namespace vestige::sources::kafka
