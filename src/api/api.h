@@ -30,7 +30,12 @@ inline constexpr std::size_t letting_in_max = 64;  // people, at a time
 struct CaptureFigures {
   std::string name;
   bool connected = false;
-  std::uint64_t lag_bytes = 0, rows = 0, unattributed = 0, gaps = 0;
+  // Nothing where the source has no such thing.
+  std::optional<std::uint64_t> lag_bytes{}, lag_messages{};
+  std::uint64_t rows = 0;
+  std::optional<std::uint64_t> unattributed{}, refused{};
+  std::uint64_t gaps = 0;
+  std::optional<std::uint64_t> rebalances{};
 };
 
 struct ApiParts {

@@ -10,27 +10,40 @@ void figure(std::string& out, std::string_view name, std::string_view type, std:
                  name, help, type, value);
 }
 
-// Each figure once for every source; nothing where there is none.
+// Each figure once for every source that has it; nothing where none does.
 void append_capture_figures(std::string& out, const std::vector<CaptureFigures>& captures) {
+  using Value = std::optional<std::uint64_t>;
   const auto append = [&](std::string_view name, std::string_view type, std::string_view help,
                           auto value_of) {
-    fmt::format_to(std::back_inserter(out),
-                   "# HELP vestige_capture_{0} {1}\n# TYPE vestige_capture_{0} {2}\n", name, help, type);
-    for (const auto& capture : captures)
+    bool first = true;
+    for (const auto& capture : captures) {
+      const Value value = value_of(capture);
+      if (!value) continue;
+      if (first)
+        fmt::format_to(std::back_inserter(out),
+                       "# HELP vestige_capture_{0} {1}\n# TYPE vestige_capture_{0} {2}\n", name, help, type);
+      first = false;
       fmt::format_to(std::back_inserter(out), "vestige_capture_{}{{capture=\"{}\"}} {}\n", name, capture.name,
-                     value_of(capture));
+                     *value);
+    }
   };
-  if (captures.empty()) return;
   append("connected", "gauge", "1 while the source's changes are followed.",
-         [](const auto& capture) { return std::uint64_t{capture.connected}; });
+         [](const auto& capture) -> Value { return std::uint64_t{capture.connected}; });
   append("lag_bytes", "gauge", "Log that the source keeps because it is not on record yet.",
          [](const auto& capture) { return capture.lag_bytes; });
-  append("rows_total", "counter", "Rows put on record since start.",
-         [](const auto& capture) { return capture.rows; });
+  append("lag_messages", "gauge", "Commands that are there and not on record yet.",
+         [](const auto& capture) { return capture.lag_messages; });
+  append("rows_total", "counter", "Rows and commands put on record since start.",
+         [](const auto& capture) -> Value { return capture.rows; });
   append("unattributed_total", "counter", "Rows of which nobody said who changed them.",
          [](const auto& capture) { return capture.unattributed; });
+  append("refused_total", "counter",
+         "Commands that went to the topic for dead letters; each is an entry REFUSED.",
+         [](const auto& capture) { return capture.refused; });
   append("gaps_total", "counter", "Times that changes were lost; each is an entry GAP.",
-         [](const auto& capture) { return capture.gaps; });
+         [](const auto& capture) -> Value { return capture.gaps; });
+  append("rebalances_total", "counter", "Times that Kafka shared out the partitions anew.",
+         [](const auto& capture) { return capture.rebalances; });
 }
 
 }  // namespace

@@ -8,23 +8,28 @@
 #include <vector>
 
 #include "app/trail_service.h"
+#include "sources/kafka/capture.h"
 #include "sources/postgres/capture.h"
 
 namespace vestige::app {
 
 class CaptureService {
  public:
-  // invalid where a source is for a tenant that there is not, or two have one name.
+  // invalid where a source is for a tenant that there is not, or two have one name, or one group of a
+  // cluster.
   static Result<std::unique_ptr<CaptureService>> open(
       TrailService& trail, platform::Clock& clock, platform::Entropy& entropy,
-      const std::vector<sources::postgres::Configuration>& postgres);
+      const std::vector<sources::postgres::Configuration>& postgres,
+      const std::vector<sources::kafka::Configuration>& kafka);
 
   void start();
   void stop();
-  std::vector<sources::postgres::CaptureFigures> figures() const;
+  std::vector<sources::postgres::CaptureFigures> postgres_figures() const;
+  std::vector<sources::kafka::CaptureFigures> kafka_figures() const;
 
  private:
-  std::vector<std::unique_ptr<sources::postgres::Capture>> captures_;
+  std::vector<std::unique_ptr<sources::postgres::Capture>> postgres_;
+  std::vector<std::unique_ptr<sources::kafka::Capture>> kafka_;
 };
 
 }  // namespace vestige::app

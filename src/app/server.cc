@@ -169,13 +169,21 @@ struct Loops {
 
 std::vector<api::CaptureFigures> figures_of(const CaptureService& captures) {
   std::vector<api::CaptureFigures> all;
-  for (const auto& each : captures.figures())
+  for (const auto& each : captures.postgres_figures())
     all.push_back({.name = each.name,
                    .connected = each.connected,
                    .lag_bytes = each.lag_bytes,
                    .rows = each.rows,
                    .unattributed = each.unattributed,
                    .gaps = each.gaps});
+  for (const auto& each : captures.kafka_figures())
+    all.push_back({.name = each.name,
+                   .connected = each.connected,
+                   .lag_messages = each.lag_messages,
+                   .rows = each.commands,
+                   .refused = each.refused,
+                   .gaps = each.gaps,
+                   .rebalances = each.rebalances});
   return all;
 }
 
@@ -258,8 +266,8 @@ Status run(const cli::ServeArguments& arguments) {
   VESTIGE_TRY(auto state, StateService::open(*service, clock, entropy, node_name(arguments), arguments.sso));
   VESTIGE_CHECKED(check_providers(arguments, state->policies(), state->tenants()));
   VESTIGE_CHECKED(provide_admin_key(*service, state->identity().keys()));
-  VESTIGE_TRY(const auto captures,
-              CaptureService::open(*service, clock, entropy, arguments.capture_postgres));
+  VESTIGE_TRY(const auto captures, CaptureService::open(*service, clock, entropy, arguments.capture_postgres,
+                                                        arguments.capture_kafka));
   // Whatever kept it from serving, the trail is closed in order.
   auto served = serve_requests(arguments, *service, *state, *captures);
   state->stop();

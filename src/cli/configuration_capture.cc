@@ -1,4 +1,4 @@
-// The tables [[capture.postgres]] of a configuration file.
+// The tables [[capture.postgres]] and [[capture.kafka]] of a configuration file.
 #include <fmt/format.h>
 
 #include "cli/internal/toml_members.h"
@@ -91,27 +91,83 @@ Status apply_source_member(Source& source, std::string_view name, const toml::no
                   place));
 }
 
+using Kafka = sources::kafka::Configuration;
+
+constexpr std::pair<std::string_view, std::string Kafka::*> kafka_texts[] = {{"name", &Kafka::name},
+                                                                             {"tenant", &Kafka::tenant},
+                                                                             {"brokers", &Kafka::brokers},
+                                                                             {"group", &Kafka::group}};
+
+// A regular expression, or a list of names.
+Status read_topics(Kafka& source, const toml::node& node, const std::string& place) {
+  if (node.is_string()) {
+    VESTIGE_TRY(auto pattern, read_text(node, place));
+    source.topics = {std::move(pattern)};
+    return {};
+  }
+  VESTIGE_TRY(source.topics, read_texts(node, place));
+  return {};
+}
+
+Status read_options(Kafka& source, const toml::node& node, const std::string& place) {
+  const auto* options = node.as_table();
+  if (!options) return wrong_member(place, "a table of librdkafka's options, each a text");
+  for (const auto& [name, value] : *options) {
+    VESTIGE_TRY(source.options[std::string(name.str())], read_text(value, place));
+  }
+  return {};
+}
+
+Status apply_source_member(Kafka& source, std::string_view name, const toml::node& node,
+                           const std::string& file) {
+  const auto place = place_of(name, node, file);
+  for (const auto& [known, member] : kafka_texts) {
+    if (known != name) continue;
+    VESTIGE_TRY(source.*member, read_text(node, place));
+    return {};
+  }
+  if (name == "topics") return read_topics(source, node, place);
+  if (name == "options") return read_options(source, node, place);
+  if (name == "headers") {
+    VESTIGE_TRY(source.headers, read_texts(node, place));
+    return {};
+  }
+  return fail(ErrorKind::invalid, fmt::format("{}: a table [[capture.kafka]] has no such key. It has name, "
+                                              "tenant, brokers, topics, group, headers, options.",
+                                              place));
+}
+
+template <typename Configured>
+Status read_source(std::vector<Configured>& sources, std::string_view kind, const toml::table& table,
+                   const std::string& file) {
+  Configured source;
+  for (const auto& [name, member] : table)
+    VESTIGE_CHECKED(apply_source_member(source, name.str(), member, file));
+  if (const auto checked = check(source); !checked)
+    return fail(ErrorKind::invalid,
+                fmt::format("{}: {}.", place_of(kind, table, file), checked.error().message));
+  sources.push_back(std::move(source));
+  return {};
+}
+
 }  // namespace
 
 Status apply_capture(ServeArguments& arguments, const toml::node& node, const std::string& file) {
   const auto wrong = [&] {
     return fail(ErrorKind::invalid, fmt::format("{}: each source is a table of its own, which begins with "
-                                                "[[capture.postgres]].",
+                                                "[[capture.postgres]] or [[capture.kafka]].",
                                                 place_of("capture", node, file)));
   };
   const auto* kinds = node.as_table();
   if (!kinds) return wrong();
   for (const auto& [kind, sources] : *kinds) {
     const auto* list = sources.as_array();
-    if (kind.str() != "postgres" || !list || !list->is_array_of_tables()) return wrong();
+    const bool postgres = kind.str() == "postgres";
+    if ((!postgres && kind.str() != "kafka") || !list || !list->is_array_of_tables()) return wrong();
     for (const auto& each : *list) {
-      Source source;
-      for (const auto& [name, member] : *each.as_table())
-        VESTIGE_CHECKED(apply_source_member(source, name.str(), member, file));
-      if (const auto checked = sources::postgres::check(source); !checked)
-        return fail(ErrorKind::invalid, fmt::format("{}: {}.", place_of("capture.postgres", each, file),
-                                                    checked.error().message));
-      arguments.capture_postgres.push_back(std::move(source));
+      const auto& table = *each.as_table();
+      VESTIGE_CHECKED(postgres ? read_source(arguments.capture_postgres, "capture.postgres", table, file)
+                               : read_source(arguments.capture_kafka, "capture.kafka", table, file));
     }
   }
   return {};

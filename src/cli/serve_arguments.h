@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "access/oidc/configuration.h"
+#include "sources/kafka/configuration.h"
 #include "sources/postgres/configuration.h"
 
 namespace vestige::cli {
@@ -40,6 +41,7 @@ struct ServeArguments {
   // Of the file only.
   std::vector<access::oidc::Configuration> sso{};
   std::vector<sources::postgres::Configuration> capture_postgres{};
+  std::vector<sources::kafka::Configuration> capture_kafka{};
 };
 
 }  // namespace vestige::cli

@@ -18,7 +18,7 @@ Result<std::vector<std::string>> read_texts(const toml::node& node, const std::s
 Result<bool> read_flag(const toml::node& node, const std::string& place);
 
 struct ServeArguments;
-// The tables [[capture.postgres]].
+// The tables [[capture.postgres]] and [[capture.kafka]].
 Status apply_capture(ServeArguments& arguments, const toml::node& node, const std::string& file);
 
 }  // namespace vestige::cli
