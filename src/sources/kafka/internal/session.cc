@@ -43,7 +43,8 @@ Session::Session(const Configuration& configuration, CaptureParts& parts, Contro
       tally_(tally),
       progress_(parts.log, parts.trail, configuration.name) {}
 
-Session::~Session() = default;
+// Leaving the group calls back.
+Session::~Session() { consumer_.reset(); }
 
 Status Session::run() {
   VESTIGE_CHECKED(join());
