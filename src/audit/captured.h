@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit/preprocess.h"
+#include "base/result.h"
 #include "base/uuid.h"
 #include "crypto/digest.h"
 
@@ -22,6 +23,13 @@ struct CapturedEvent {
   std::optional<Uuid> id{};                // theirs; anybody can take one first, so its content is compared
   std::optional<UnixMs> time{};            // where the event says none
   std::vector<ContextAddition> context{};  // how it came here, which is no part of its content
+  bool system = false;                     // the server's own word on the source: any kind
+};
+
+// One of a group that is never taken, and why.
+struct Refused {
+  std::size_t number = 0;
+  Error error;
 };
 
 // Keyed, because whoever could make the id of a change to come could send an event under it, and the change

@@ -62,7 +62,7 @@ class Ingest::Placing final : public trail::Submission {
   Status place(trail::Placement& placement) override {
     outcome_.events.resize(batch_.items.size());
     // First decide everything, then add: nothing is added where one event conflicts.
-    for (std::size_t i = 0; i < batch_.items.size(); ++i) VESTIGE_CHECKED(compare(placement, i));
+    VESTIGE_CHECKED(compare_all(placement));
     auto& last = ingest_.order_->last_received;
     last = std::max(last, std::clamp(ingest_.clock_.now(), time_min, time_max));
     char received[time_text_size];
@@ -81,6 +81,19 @@ class Ingest::Placing final : public trail::Submission {
   }
 
  private:
+  // All of them where somebody asks which, else up to the first.
+  Status compare_all(trail::Placement& placement) {
+    Status all;
+    for (std::size_t i = 0; i < batch_.items.size(); ++i) {
+      auto compared = compare(placement, i);
+      if (compared) continue;
+      if (compared.error().kind != ErrorKind::conflict || !batch_.conflicting) return compared;
+      batch_.conflicting({i, compared.error()});
+      if (all) all = std::move(compared);
+    }
+    return all;
+  }
+
   // Looks for the id in the log before this batch.
   Status compare(trail::Placement& placement, std::size_t i) {
     auto& item = batch_.items[i];
@@ -98,6 +111,7 @@ class Ingest::Placing final : public trail::Submission {
       outcome_.events[i] = {item.draft.id, index, leaf, true, !mac.has_value()};
       return {};
     }
+    if (item.has_rival) return conflict_of(item.draft.id, i, batch_.many);
     return {};
   }
 
@@ -177,7 +191,7 @@ Status Ingest::add_event(const json::Value& value, const RequestContext& request
 }
 
 // Fingerprints, and repeats inside the batch.
-Status Ingest::find_repeats(Batch& batch) const {
+Status Ingest::find_repeats(Batch& batch, Rivals rivals) const {
   Fingerprinter fingerprint(vault_, stream_.tenant());
   std::unordered_multimap<std::uint64_t, std::size_t> seen;
   const bool alone = batch.items.size() == 1;
@@ -189,11 +203,14 @@ Status Ingest::find_repeats(Batch& batch) const {
     for (auto it = from; it != to; ++it) {
       const auto& earlier = batch.items[it->second];
       if (earlier.draft.id != item.draft.id) continue;
-      if (!item.id_from_record && earlier.draft.mac != item.draft.mac)
+      if (item.id_from_record || earlier.draft.mac == item.draft.mac)
+        item.same_as = it->second;
+      else if (rivals == Rivals::kept)
+        item.has_rival = true;
+      else
         return conflict_of(item.draft.id, i, batch.many);
-      item.same_as = it->second;
     }
-    if (item.same_as == SIZE_MAX) seen.emplace(item.fingerprint, i);
+    if (item.same_as == SIZE_MAX && !item.has_rival) seen.emplace(item.fingerprint, i);
   }
   return {};
 }
@@ -264,8 +281,9 @@ Result<Batch> Ingest::prepare_system(std::string_view event) {
   json::Document document;
   Batch batch;
   VESTIGE_CHECKED(parser.parse(event, document));
-  VESTIGE_CHECKED(
-      add_event(document.root(), RequestContext{stream_.tenant(), "vestige", clock_.now()}, true, batch));
+  VESTIGE_CHECKED(add_event(document.root(),
+                            RequestContext{stream_.tenant(), std::string(system_service), clock_.now()}, true,
+                            batch));
   VESTIGE_CHECKED(find_repeats(batch));
   return batch;
 }
@@ -274,7 +292,7 @@ Result<Batch> Ingest::prepare_relayed(std::span<const std::string> events) {
   json::Parser parser;
   json::Document document;
   Batch batch;
-  const RequestContext request{stream_.tenant(), "vestige", clock_.now()};
+  const RequestContext request{stream_.tenant(), std::string(system_service), clock_.now()};
   for (const auto& event : events) {
     VESTIGE_CHECKED(parser.parse(event, document));
     VESTIGE_CHECKED(add_event(document.root(), request, true, batch));

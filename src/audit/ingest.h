@@ -42,11 +42,14 @@ struct Batch {
     DraftEntry draft;
     std::uint64_t fingerprint = 0;
     std::size_t same_as = SIZE_MAX;  // an earlier item of the batch with this id and content
+    bool has_rival = false;          // one with this id and other content; which is right the stream tells
     bool id_from_record = false;     // the same id is the same record; its content is not compared
   };
   std::vector<Item> items;
   std::size_t bytes = 0;
   bool many = true;  // the request was a list: paths of errors start with the event's number
+  // Runs on the committer where the batch is refused because of what is in the stream: each item, and why.
+  std::function<void(Refused)> conflicting;
   // Runs on the committer once all items have their places: for marks that commit with them.
   std::function<void(trail::Placement&, const BatchOutcome&)> placed;
 };
@@ -67,8 +70,10 @@ class Ingest {
   Status examine(std::string_view body, BodyForm form, const See& see) const;
   Status examine_import(std::string_view body, std::string_view format, const See& see) const;
   // Changes of one source. The same position again is the same change: its content is not compared, except
-  // where an event has an id of its own.
-  Result<Batch> prepare_captured(std::string_view source, std::span<const CapturedEvent> events);
+  // where an event has an id of its own. Where one is refused no batch is made, and each of these is added to
+  // `refused`; the error is the first one's.
+  Result<Batch> prepare_captured(std::string_view source, std::span<const CapturedEvent> events,
+                                 std::vector<Refused>* refused = nullptr);
   // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
   // The same of several that were written down before under ids of the server's making: one whose id is in
@@ -88,7 +93,8 @@ class Ingest {
   struct Order;  // the committer's own
   Status add_event(const json::Value& value, const RequestContext& request, bool system, Batch& batch,
                    std::span<const ContextAddition> context = {});
-  Status find_repeats(Batch& batch) const;
+  enum class Rivals { refused, kept };
+  Status find_repeats(Batch& batch, Rivals rivals = Rivals::refused) const;
 
   trail::Log& log_;
   trail::Stream& stream_;

@@ -13,6 +13,9 @@
 namespace vestige::audit {
 
 // What the server knows about one request.
+// Who sent what the server itself says.
+inline constexpr std::string_view system_service = "vestige";
+
 struct RequestContext {
   std::string tenant = "default";
   std::string service;     // name of the API key

@@ -358,9 +358,13 @@ class EntryWriter {
 
 constexpr std::size_t id_member_bytes = 7 + uuid_text_size + 1;  // "id":"...",
 
+constexpr std::string_view size_limits[] = {"pairs_max", "plain_bytes_max", "event_bytes_max",
+                                            "entry_bytes_max"};
+
 std::unexpected<Error> too_large(std::string what, std::string_view limit, std::size_t value) {
   Error error{.kind = ErrorKind::exhausted, .message = std::move(what)};
   error.limit = fmt::format("{} = {}", limit, value);
+  CHECK(is_too_large(error));
   return std::unexpected(std::move(error));
 }
 
@@ -484,6 +488,12 @@ Result<DraftEntry> EntrySealer::seal(const Event& event, const Additions& additi
     return too_large(fmt::format("the entry has {} bytes, more than one may have", draft.bytes.size()),
                      "entry_bytes_max", trail::entry_bytes_max);
   return draft;
+}
+
+bool is_too_large(const Error& error) {
+  return error.kind == ErrorKind::exhausted && std::ranges::any_of(size_limits, [&](std::string_view limit) {
+           return error.limit.starts_with(fmt::format("{} =", limit));
+         });
 }
 
 }  // namespace vestige::audit

@@ -55,6 +55,10 @@ class EntrySealer {
   const crypto::HmacKey content_key_;
 };
 
+// Whether an error of seal() is that the event itself is too large, which it will be for ever; other limits
+// (of the vault) may be raised.
+bool is_too_large(const Error& error);
+
 // The content MAC's key of a tenant, and the MAC of a canonical text.
 inline constexpr std::string_view content_mac_purpose = "content-mac";
 inline constexpr std::string_view id_fingerprint_purpose = "id-fingerprint";

@@ -1,5 +1,6 @@
 // A vault that can be told to have erased a person without a trail that says so: it refuses the person and
-// does not know the refs any more. Everything else goes to the real one, its erasing too.
+// does not know the refs any more. It can also be told to be full, and then takes nobody. Everything else
+// goes to the real one, its erasing too.
 #pragma once
 
 #include <set>
@@ -21,9 +22,15 @@ class ForgetfulVault final : public vault::Vault {
     if (owner) refs_.insert(owner->ref);
   }
 
+  void be_full(bool full) {
+    Lock lock(mutex_);
+    full_ = full;
+  }
+
   Result<vault::Owner> owner_of(std::string_view tenant, std::string_view subject) override {
     {
       Lock lock(mutex_);
+      if (full_) return fail(ErrorKind::exhausted, "the vault is full");
       if (people_.contains(std::string(tenant) + "\n" + std::string(subject)))
         return fail(ErrorKind::denied, "this person was erased");
     }
@@ -82,6 +89,7 @@ class ForgetfulVault final : public vault::Vault {
  private:
   vault::Vault& under_;
   mutable Mutex mutex_;
+  bool full_ GUARDED_BY(mutex_) = false;
   std::set<std::string> people_ GUARDED_BY(mutex_);
   std::set<Block16> refs_ GUARDED_BY(mutex_);
 };
