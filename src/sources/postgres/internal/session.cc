@@ -97,6 +97,9 @@ Status Session::find_place() {
 }
 
 Status Session::record_gap(std::string_view cause, const Place& last) {
+  // A crash left no time to tell what came before it.
+  const auto told = progress_.covered();
+  if (told && *told < last.lsn) VESTIGE_CHECKED(record_covered(*told, last));
   ++tally_.gaps;
   parts_.warn(fmt::format("capture {}: changes between {} and {} are not on record ({})", configuration_.name,
                           format_lsn(last.lsn), format_lsn(place_.lsn), cause));
@@ -418,14 +421,18 @@ Status Session::say_where_we_are() {
   return replication_->send(status_update(place_.lsn, parts_.clock.now(), false));
 }
 
-Status Session::record_covered() {
-  VESTIGE_CHECKED(insist([&] {
+Status Session::record_covered(Lsn from, const Place& upto) {
+  return insist([&] {
     return progress_.record("COVERED", database_,
-                            {member("from", format_lsn(covered_)), member("to", format_lsn(place_.lsn)),
-                             member("transactions", place_.transactions), member("rows", place_.rows),
-                             member("unattributed", place_.unattributed)},
-                            place_, place_.lsn);
-  }));
+                            {member("from", format_lsn(from)), member("to", format_lsn(upto.lsn)),
+                             member("transactions", upto.transactions), member("rows", upto.rows),
+                             member("unattributed", upto.unattributed)},
+                            upto, upto.lsn);
+  });
+}
+
+Status Session::record_covered() {
+  VESTIGE_CHECKED(record_covered(covered_, place_));
   covered_ = place_.lsn;
   return {};
 }

@@ -56,6 +56,7 @@ class Session {
   Status flush();
   Status finish();
   Status record_covered();
+  Status record_covered(Lsn from, const Place& upto);
   Status say_where_we_are();
   // Until the trail takes it. unavailable where it was stopped meanwhile.
   Status insist(const std::function<Status()>& call);
