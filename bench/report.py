@@ -139,6 +139,26 @@ def checks(run):
     return table(["", "verified entries a CPU second", "a second, 2 threads", "new id told, µs"], rows)
 
 
+def capture_rows(run):
+    rows = [[line["who"], number(line["rows"] / line["seconds"]),
+             number(line["cpuSeconds"] and line["cpuSeconds"] * 1e6 / line["rows"], 1)] for line in run.all("captureRows")]
+    return table(["row changes of PostgreSQL", "rows/s", "CPU µs a row"], rows)
+
+
+def capture_lag(run):
+    rows = [[f"{number(line['rowsPerSecond'])} rows/s for {line['seconds']} s", number(line["p50ms"], 1), number(line["p90ms"], 1),
+             number(line["p99ms"], 1), number(line["maxMs"], 1)] for line in run.all("captureLag")]
+    return table(["from commit to a reader of the trail, ms", "p50", "p90", "p99", "max"], rows)
+
+
+def capture_transactions(run):
+    lines = run.all("captureTransactions")
+    alone = lines[0]["tps"]
+    rows = [[line["who"], number(line["tps"]), number(100 * line["tps"] / alone, 1), number(min(line["rounds"])),
+             number(max(line["rounds"]))] for line in lines]
+    return table(["pgbench while its changes are taken by", "transactions/s", "% of alone", "lowest", "highest"], rows)
+
+
 # ---------------------------------------------------------------------------------------------- targets
 
 def share(run):
@@ -209,16 +229,26 @@ def targets(run):
             add("entries verified a CPU second", verify["entries"] / verify["cpuSeconds"], 1_000_000)
         if memory := run.first("memory", **large):
             add(f"memory while {millions(large['events'])} come in, MiB", memory["peakBytes"] / MIB, 512, least=False)
+    if captured := run.all("captureRows"):
+        add("row changes captured a second", captured[0]["rows"] / captured[0]["seconds"], 20_000)
+    for line in run.all("captureLag"):
+        add(f"capture's lag at {number(line['rowsPerSecond'])} rows/s, p50 ms", line["p50ms"], 100, least=False, digits=1)
+        add(f"capture's lag at {number(line['rowsPerSecond'])} rows/s, p99 ms", line["p99ms"], 1_000, least=False, digits=1)
+    followed = {line["who"].split(",")[0]: line["tps"] for line in run.all("captureTransactions")}
+    if followed:
+        add("pgbench with capture, % of pg_recvlogical", 100 * followed["Vestige"] / followed["pg_recvlogical"], 95, digits=1)
     return table(["target", "wanted", "reached", "met"], rows)
 
 
 def tables(lines):
     run = Run(lines)
     parts = [head(run)]
-    for measure, part in (("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks)):
+    for measure, part in (("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks),
+                          ("captureRows", capture_rows), ("captureLag", capture_lag),
+                          ("captureTransactions", capture_transactions)):
         if run.all(measure):
             parts.append(part(run))
-    if run.vestige(False) or run.all("http"):
+    if run.vestige(False) or run.all("http") or run.all("captureRows"):
         parts.append(targets(run))
     return "\n\n".join(parts)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Vestige, PostgreSQL and SQLite FTS5 over the same events in one run: ingest, look-ups, disk, memory, verifying, and
-what the necessary steps cost by themselves. Each store runs in a process of its own, one after the other.
+what the necessary steps cost by themselves; and row changes of PostgreSQL, captured and otherwise taken. Each store runs in a process of its own, one after the other.
 
 Figures go to build/bench/ as JSON lines while they come, and at the end as tables to standard output (Markdown, as
 docs/benchmarks.md has them). bench/report.py FILE makes the tables of such a file again.
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 
+import capture
 import machine
 import postgres
 import report
@@ -28,8 +29,10 @@ SERVER_READY_SECONDS_MAX = 60
 SERVER_END_SECONDS_MAX = 120
 
 # Events: for all stores; for Vestige again, where the size matters; over HTTP in batches and one by one.
-FULL = {"peers": 1_000_000, "large": 10_000_000, "batches": 1_500_000, "singles": 150_000}
-QUICK = {"peers": 100_000, "large": 500_000, "batches": 200_000, "singles": 30_000}
+FULL = {"peers": 1_000_000, "large": 10_000_000, "batches": 1_500_000, "singles": 150_000,
+        "captureTransactions": 5_000, "captureSeconds": 30, "captureRounds": 5}
+QUICK = {"peers": 100_000, "large": 500_000, "batches": 200_000, "singles": 30_000,
+         "captureTransactions": 1_000, "captureSeconds": 10, "captureRounds": 1}
 
 
 class Bench:
@@ -89,6 +92,14 @@ def run_stores(bench, sizes, wanted):
                 bench.say(f"  PostgreSQL is left out: {missing}")
                 bench.add({"measure": "leftOut", "store": "PostgreSQL", "why": missing})
                 break
+
+
+def run_capture(bench, sizes):
+    with bench.part("row changes captured from PostgreSQL") as folder:
+        missing = capture.measure(folder, PROGRAMS, sizes, bench.add)
+    if missing:
+        bench.say(f"  Capture is left out: {missing}")
+        bench.add({"measure": "leftOut", "store": "Capture", "why": missing})
 
 
 # ------------------------------------------------------------------------------------------------- HTTP
@@ -156,7 +167,7 @@ def run_http(bench, sizes):
 
 # ------------------------------------------------------------------------------------------------- command line
 
-PARTS = ("bare", "vestige", "sqlite", "postgres", "http")
+PARTS = ("bare", "vestige", "sqlite", "postgres", "http", "capture")
 
 
 def parse(argv):
@@ -205,6 +216,8 @@ def main(argv):
         run_stores(bench, sizes, arguments.only)
         if "http" in arguments.only:
             run_http(bench, sizes)
+        if "capture" in arguments.only:
+            run_capture(bench, sizes)
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         bench.add({"measure": "end", "seconds": round(time.monotonic() - began), "loadAtEnd": os.getloadavg()[0],
                    "cpuSeconds": round(own.ru_utime + own.ru_stime)})
