@@ -1,6 +1,7 @@
 // The tables [[capture.postgres]] and [[capture.kafka]] of a configuration file.
 #include <fmt/format.h>
 
+#include "cli/internal/own_mapping.h"
 #include "cli/internal/toml_members.h"
 #include "cli/serve_arguments.h"
 
@@ -118,6 +119,20 @@ Status read_options(Kafka& source, const toml::node& node, const std::string& pl
   return {};
 }
 
+// { v2 = "FILE", ... }
+Status read_mappings(Kafka& source, const toml::node& node, const std::string& place) {
+  const auto* files = node.as_table();
+  if (!files) return wrong_member(place, "a table of topics or versions, each with a mapping file");
+  for (const auto& [topic, file] : *files) {
+    VESTIGE_TRY(const auto path, read_text(file, place));
+    auto mapping = read_command_mapping(path);
+    if (!mapping)
+      return fail(ErrorKind::invalid, fmt::format("{}: {}: {}", place, path, mapping.error().message));
+    source.mappings[std::string(topic.str())] = *std::move(mapping);
+  }
+  return {};
+}
+
 Status apply_source_member(Kafka& source, std::string_view name, const toml::node& node,
                            const std::string& file) {
   const auto place = place_of(name, node, file);
@@ -128,12 +143,13 @@ Status apply_source_member(Kafka& source, std::string_view name, const toml::nod
   }
   if (name == "topics") return read_topics(source, node, place);
   if (name == "options") return read_options(source, node, place);
+  if (name == "mappings") return read_mappings(source, node, place);
   if (name == "headers") {
     VESTIGE_TRY(source.headers, read_texts(node, place));
     return {};
   }
   return fail(ErrorKind::invalid, fmt::format("{}: a table [[capture.kafka]] has no such key. It has name, "
-                                              "tenant, brokers, topics, group, headers, options.",
+                                              "tenant, brokers, topics, group, headers, mappings, options.",
                                               place));
 }
 

@@ -2,6 +2,7 @@
 // nothing is silently ignored or cut; the documentation names every key with its default.
 #include "cli/configuration.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -269,6 +270,65 @@ TEST(Configuration, WhatIsWrongAboutASourceIsSaid) {
   EXPECT_FALSE(from_file("capture = 1\n"));
   EXPECT_FALSE(from_file("[capture]\npostgres = 1\n"));
   EXPECT_FALSE(from_file("[[capture.oracle]]\nname = \"x\"\n"));
+}
+
+const std::string kafka_table = R"toml(
+[[capture.kafka]]
+name = "backoffice"
+tenant = "acme"
+brokers = "kafka-1:9093"
+topics = '^bank\.command\.[^.]+$'
+group = "audit"
+headers = ["producer"]
+[capture.kafka.options]
+"sasl.password" = "hush"
+)toml";
+
+TEST(Configuration, SourcesOfCommandsAreTablesOfTheFile) {
+  const auto mapping = ::testing::TempDir() + "command-v2.toml";
+  ASSERT_TRUE(write_local(mapping, "action = \"/what\"\n"));
+  const auto read =
+      from_file(kafka_table + fmt::format("[capture.kafka.mappings]\nv2 = \"{}\"\n", mapping) +
+                "[[capture.kafka]]\nname = \"shop\"\nbrokers = \"b:1\"\ntopics = [\"a\", \"b\"]\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->capture_kafka.size(), 2U);
+  const auto& source = read->capture_kafka[0];
+  EXPECT_EQ(source.name + source.tenant + source.brokers, "backofficeacmekafka-1:9093");
+  EXPECT_EQ(source.topics, (std::vector<std::string>{R"(^bank\.command\.[^.]+$)"}));
+  EXPECT_EQ(source.group_name(), "audit");
+  EXPECT_EQ(source.headers, (std::vector<std::string>{"producer"}));
+  EXPECT_EQ(source.options.at("sasl.password"), "hush");
+  const auto* map = source.mapping_of("bank.command.v2");
+  ASSERT_NE(map, nullptr);
+  json::Parser parser;
+  json::Document document;
+  ASSERT_TRUE(parser.parse(R"({"what":"MOVED"})", document));
+  EXPECT_NE((*map)(document.root()).find(R"("action":"MOVED")"), std::string::npos);
+  const auto& plain = read->capture_kafka[1];
+  EXPECT_EQ(plain.topics, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(plain.group_name(), "vestige.shop");
+  EXPECT_EQ(plain.mapping_of("a"), nullptr);
+}
+
+TEST(Configuration, WhatIsWrongAboutASourceOfCommandsIsSaid) {
+  constexpr Wrong all[] = {
+      {"headers =", "header =", "header in v.toml, line 8: a table [[capture.kafka]] has no such key"},
+      {"brokers = \"kafka-1:9093\"", "brokers = \"\"", "brokers says where Kafka is"},
+      {"'^bank\\.command\\.[^.]+$'", "\"a.dlq\"", "takes what could not be recorded, and is not read"},
+      {"'^bank\\.command\\.[^.]+$'", "[\"^a\", \"b\"]",
+       "topics is one regular expression, or a list of names"},
+      {"'^bank\\.command\\.[^.]+$'", "\"a b\"", "is no name of a topic"},
+      {"\"sasl.password\" = \"hush\"", "\"enable.auto.commit\" = \"true\"",
+       "the option enable.auto.commit is set by the server"},
+      {"\"sasl.password\" = \"hush\"", "\"sasl.passwort\" = \"hush\"",
+       "librdkafka has no option sasl.passwort"},
+      {"[capture.kafka.options]\n\"sasl.password\"", "[capture.kafka.mappings]\nv1",
+       "v.toml, line 9: hush: "},
+  };
+  expect_said(kafka_table, all);
+  const auto secret = from_file(kafka_table + "\"socket.keepalive.enable\" = \"hush-hush\"\n");
+  ASSERT_FALSE(secret);
+  EXPECT_EQ(secret.error().message.find("hush"), std::string::npos) << secret.error().message;
 }
 
 TEST(Configuration, MessagesNameTheSourceAndWhatItTakes) {

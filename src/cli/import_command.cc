@@ -8,26 +8,10 @@
 #include "cli/internal/commands.h"
 #include "cli/internal/importer.h"
 #include "cli/internal/json_text.h"
-#include "cli/internal/local_file.h"
+#include "cli/internal/own_mapping.h"
 
 namespace vestige::cli {
 namespace {
-
-// What the mapping file says; empty where none was named.
-Result<std::optional<importing::Mapping>> read_mapping(const std::string& path,
-                                                       const importing::Catalogue& catalogue) {
-  if (path.empty()) return std::nullopt;
-  auto text = read_local(path, importing::mapping_bytes_max);
-  if (!text) {
-    text.error().kind = ErrorKind::invalid;
-    return std::unexpected(std::move(text).error());
-  }
-  const auto find = [](const void* from, std::string_view name) {
-    return static_cast<const importing::Catalogue*>(from)->find(name);
-  };
-  VESTIGE_TRY(auto mapping, importing::Mapping::read(*text, path, &catalogue, find));
-  return std::optional(std::move(mapping));
-}
 
 constexpr const char* footer =
     "Formats: auto looks at the content. ndjson is one event object a line, git the commits of a repository, "
@@ -89,8 +73,12 @@ Result<char> parse_delimiter(std::string_view text) {
 int run_import(const ImportArguments& arguments, Surroundings& surroundings) {
   const auto catalogue = importing::Catalogue::load();
   if (!catalogue) return report(surroundings, catalogue.error());
-  const auto mapping = read_mapping(arguments.mapping, *catalogue);
-  if (!mapping) return report(surroundings, mapping.error());
+  std::optional<importing::Mapping> mapping;
+  if (!arguments.mapping.empty()) {
+    auto own = read_own_mapping(arguments.mapping, *catalogue);
+    if (!own) return report(surroundings, own.error());
+    mapping = *std::move(own);
+  }
   const auto delimiter = parse_delimiter(arguments.delimiter);
   if (!delimiter) return report(surroundings, delimiter.error());
   std::optional<Connection> connection;
@@ -102,7 +90,7 @@ int run_import(const ImportArguments& arguments, Surroundings& surroundings) {
   importing::Coverage coverage;
   const importing::ReaderOptions options{.repository = arguments.repository,
                                          .catalogue = &*catalogue,
-                                         .mapping = *mapping ? &**mapping : nullptr,
+                                         .mapping = mapping ? &*mapping : nullptr,
                                          .delimiter = *delimiter,
                                          .coverage = &coverage};
   Importer importer(arguments, options, connection ? &*connection : nullptr, surroundings);

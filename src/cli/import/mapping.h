@@ -62,6 +62,11 @@ class Mapping {
   std::unique_ptr<Rules> rules_;
 };
 
+class Catalogue;
+// The event that an operator's own mapping makes of a record, or of what it says stands inside of it.
+// Thread-safe.
+std::string map_record(const Catalogue& catalogue, const Mapping& own, const json::Value& record);
+
 // The mappings that this build ships, by name.
 class Catalogue {
  public:

@@ -182,6 +182,10 @@ class RecordReader final : public MemberReader {
 
 }  // namespace
 
+std::string map_record(const Catalogue& catalogue, const Mapping& own, const json::Value& record) {
+  return Mapper(catalogue, &own, nullptr, nullptr).event_of(record);
+}
+
 std::unique_ptr<MemberReader> make_record_reader(platform::ByteStream& stream, std::string name,
                                                  const Content& content, const Catalogue& catalogue,
                                                  const ReaderOptions& options) {

@@ -40,11 +40,12 @@ json::TreeNode text_node(std::string_view text) {
   return node;
 }
 
-// The command's members, sorted into those of an event and those of none.
+// What goes into the event, and what is kept beside it.
 struct Sorted {
   json::TreeNode event = json::TreeNode::object();
   json::TreeNode rest = json::TreeNode::object();
   std::optional<Uuid> id{};
+  bool mapped = false;  // `rest` is the whole command
 };
 
 void sort_context(const json::Value& context, Sorted& sorted) {
@@ -79,6 +80,17 @@ Result<Sorted> sort_members(const json::Value& command) {
     }
   }
   sorted.event.members.try_emplace("kind", text_node(default_kind));
+  return sorted;
+}
+
+// The mapping's word on it, with the whole command beside it, whose `id` counts where it is one.
+Result<Sorted> map_command(const json::Value& command, const Mapping& mapping) {
+  json::Parser parser;
+  json::Document document;
+  VESTIGE_CHECKED(parser.parse(mapping(command), document, {.bytes_max = limits::command_bytes_max}));
+  Sorted sorted{
+      .event = json::TreeNode::of(document.root()), .rest = json::TreeNode::of(command), .mapped = true};
+  if (const auto id = command.find("id"); id.is_string()) sorted.id = parse_uuid(id.string());
   return sorted;
 }
 
@@ -154,8 +166,8 @@ std::string position_of(const Message& message, std::string_view cluster) {
                      to_hex(ByteView(digest).first(16)));
 }
 
-Result<audit::CapturedEvent> read_command(const Message& message, std::string_view source,
-                                          std::string_view cluster, const std::vector<std::string>& headers) {
+Result<audit::CapturedEvent> read_command(const Message& message, const Configuration& configuration,
+                                          std::string_view cluster) {
   if (!message.value) return fail(ErrorKind::invalid, "the message has no value");
   thread_local json::Parser parser;
   thread_local json::Document document;
@@ -163,8 +175,10 @@ Result<audit::CapturedEvent> read_command(const Message& message, std::string_vi
   VESTIGE_CHECKED(
       parser.parse_lossless(*message.value, document, lossless, {.bytes_max = limits::command_bytes_max}));
   if (!document.root().is_object()) return fail(ErrorKind::invalid, "a command is a JSON object");
-  VESTIGE_TRY(auto sorted, sort_members(document.root()));
-  for (auto& pointer : lossless) pointer = moved_pointer(pointer, sorted.rest);
+  const auto* mapping = configuration.mapping_of(message.place.topic);
+  VESTIGE_TRY(auto sorted, mapping ? map_command(document.root(), *mapping) : sort_members(document.root()));
+  for (auto& pointer : lossless)
+    pointer = sorted.mapped ? "/detail/original" + pointer : moved_pointer(pointer, sorted.rest);
   VESTIGE_CHECKED(keep_rest(sorted));
   if (!lossless.empty()) {
     auto list = json::TreeNode::array();
@@ -174,11 +188,11 @@ Result<audit::CapturedEvent> read_command(const Message& message, std::string_vi
   audit::CapturedEvent captured{.position = position_of(message, cluster), .event = {}, .id = sorted.id};
   sorted.event.write(captured.event);
   if (message.time) captured.time = std::clamp(*message.time, time_min, time_max);
-  captured.context = {{"capture", quoted(source)},
+  captured.context = {{"capture", quoted(configuration.name)},
                       {"offset", offset_json(message.offset)},
                       {"partition", std::to_string(message.place.partition)},
                       {"topic", quoted(message.place.topic)}};
-  if (auto told = headers_json(message, headers); !told.empty())
+  if (auto told = headers_json(message, configuration.headers); !told.empty())
     captured.context.push_back({"headers", std::move(told)});
   return captured;
 }

@@ -13,9 +13,8 @@
 
 namespace vestige::sources::kafka {
 
-// `headers` are the names of those that are recorded.
-Result<audit::CapturedEvent> read_command(const Message& message, std::string_view source,
-                                          std::string_view cluster, const std::vector<std::string>& headers);
+Result<audit::CapturedEvent> read_command(const Message& message, const Configuration& configuration,
+                                          std::string_view cluster);
 
 // CLUSTER/TOPIC/PARTITION/OFFSET/DIGEST. The digest is what tells a message from another one that stood at
 // the same offset before its topic was made anew.

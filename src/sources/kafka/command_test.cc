@@ -12,11 +12,11 @@
 namespace vestige::sources::kafka {
 namespace {
 
-const std::vector<std::string> headers = {"traceparent", "producer"};
+const Configuration configuration{.name = "bank", .headers = {"traceparent", "producer"}};
 
 Result<audit::CapturedEvent> read(const std::string& value) {
-  return read_command({.place = {"commands", 3}, .offset = 17, .time = UnixMs{5}, .value = value}, "bank",
-                      "C", headers);
+  return read_command({.place = {"commands", 3}, .offset = 17, .time = UnixMs{5}, .value = value},
+                      configuration, "C");
 }
 
 std::string event_of(const std::string& value) {
@@ -85,7 +85,7 @@ TEST(Command, WhereItStoodIsTheCapturesWord) {
             R"("kind":"data.change"})");
   Message message{.place = {"commands", 3}, .offset = 17, .value = R"({"action":"X"})"};
   message.headers = {{"producer", "a"}, {"producer", "b"}, {"traceparent", "\xff"}, {"cookie", "secret"}};
-  const auto event = read_command(message, "bank", "C", headers);
+  const auto event = read_command(message, configuration, "C");
   ASSERT_TRUE(event);
   std::map<std::string, std::string> context;
   for (const auto& [name, json] : event->context) context[name] = json;
@@ -103,7 +103,7 @@ TEST(Command, RefusedWhereSomethingHasNoPlace) {
   EXPECT_FALSE(read(R"({"action":"X","detail":{"original":1},"branch":2})"));
   EXPECT_FALSE(read(R"({"action":"X","detail":"text","branch":2})"));
   EXPECT_TRUE(read(R"({"action":"X","detail":{"original":1}})"));
-  EXPECT_FALSE(read_command({.place = {"commands", 3}}, "bank", "C", headers));
+  EXPECT_FALSE(read_command({.place = {"commands", 3}}, configuration, "C"));
 }
 
 TEST(Command, AnotherMessageAtTheSameOffsetIsAnotherPosition) {
@@ -125,6 +125,33 @@ TEST(Command, AnotherMessageAtTheSameOffsetIsAnotherPosition) {
 TEST(Command, ReasonsAreShortAndText) {
   EXPECT_EQ(bounded_text("a\xC3\xBC", 2), "a");
   EXPECT_EQ(bounded_text("\xff", 10), "1 bytes that are no text");
+}
+
+TEST(Command, OfAnotherShapeIsWhatItsMappingSaysWithAllOfItBeside) {
+  auto mapped = configuration;
+  mapped.mappings["v2"] = [](const json::Value& command) {
+    return fmt::format(R"({{"kind":"data.change","action":{},"detail":{{"a":1}}}})",
+                       json::canonical(command.find("what")));
+  };
+  const auto read_from = [&](const std::string& topic, const std::string& value) {
+    return read_command({.place = {topic, 0}, .offset = 1, .value = value}, mapped, "C");
+  };
+  const std::string id = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+  const auto event = read_from("bank.command.v2",
+                               fmt::format(R"({{"what":"MOVED","id":"{}","n":12345678901234567890}})", id));
+  ASSERT_TRUE(event) << event.error().message;
+  EXPECT_EQ(event->event, R"({"action":"MOVED","detail":{"a":1,"original":{"id":")" + id +
+                              R"(","n":"12345678901234567890","what":"MOVED"}},"kind":"data.change",)"
+                              R"("lossless":["/detail/original/n"]})");
+  ASSERT_TRUE(event->id);
+  EXPECT_EQ(format_uuid(*event->id), id);
+  // An id that is none of ours stays in the command.
+  const auto other = read_from("bank.command.v2", R"({"what":"MOVED","id":17})");
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(other->id);
+  EXPECT_FALSE(read_from("bank.command.v1", R"({"what":"MOVED","id":17})"));
+  EXPECT_EQ(mapped.mapping_of("v2"), mapped.mapping_of("bank.command.v2"));
+  EXPECT_EQ(mapped.mapping_of("bank.command.xv2"), nullptr);
 }
 
 }  // namespace

@@ -40,6 +40,12 @@ bool is_topic(std::string_view topic) {
 
 }  // namespace
 
+const Mapping* Configuration::mapping_of(std::string_view topic) const {
+  auto found = mappings.find(topic);
+  if (found == mappings.end()) found = mappings.find(topic.substr(topic.rfind('.') + 1));
+  return found == mappings.end() ? nullptr : &found->second;
+}
+
 Status check(const Configuration& configuration) {
   const auto wrong = [&](std::string_view what) {
     return fail(ErrorKind::invalid, fmt::format("source \"{}\": {}", configuration.name, what));
@@ -65,6 +71,8 @@ Status check(const Configuration& configuration) {
   for (const auto& header : configuration.headers)
     if (header.empty() || header.size() > limits::header_name_bytes_max)
       return wrong(fmt::format("the name of a header has 1 to {} bytes", limits::header_name_bytes_max));
+  if (configuration.mappings.size() > limits::topics_max)
+    return wrong(fmt::format("mappings has at most {} files", limits::topics_max));
   for (const auto& [option, value] : configuration.options)
     if (std::ranges::find(reserved, option) != std::end(reserved))
       return wrong(fmt::format("the option {} is set by the server", option));

@@ -1,17 +1,22 @@
 // What an operator says about one Kafka source: a table [[capture.kafka]] of the configuration file.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "json/json.h"
 
 namespace vestige::sources::kafka {
 
 // Behind a topic's name: where commands go that cannot be recorded.
 inline constexpr std::string_view dead_letter_ending = ".dlq";
+
+// What a command of another shape becomes: an event without id, as JSON. The command is always an object.
+using Mapping = std::function<std::string(const json::Value& command)>;
 
 struct Configuration {
   std::string name;
@@ -23,8 +28,12 @@ struct Configuration {
   // Whose values are recorded: they stay clear, and may be anything, so nothing is recorded unnamed.
   std::vector<std::string> headers = {"traceparent",  "trace-id",     "trace_id", "traceId",
                                       "X-B3-TraceId", "X-Request-Id", "producer"};
+  // By a topic's name, or by what stands in one behind its last dot: its version.
+  std::map<std::string, Mapping, std::less<>> mappings{};
   std::map<std::string, std::string> options{};  // librdkafka's own, such as security.protocol; may be secret
 
+  // nullptr where commands of the topic are events as they are.
+  const Mapping* mapping_of(std::string_view topic) const;
   std::string group_name() const { return group.empty() ? "vestige." + name : group; }
 };
 

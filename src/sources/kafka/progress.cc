@@ -12,8 +12,8 @@
 namespace vestige::sources::kafka {
 namespace {
 
-// "capture." NAME "." 32 hex digits "." PARTITION
-static_assert(8 + limits::name_bytes_max + 1 + 32 + 1 + 10 <= trail::mark_name_bytes_max);
+// "capture." NAME "." 32 hex digits "." PARTITION ".covered"
+static_assert(8 + limits::name_bytes_max + 1 + 32 + 1 + 10 + 8 <= trail::mark_name_bytes_max);
 
 }  // namespace
 
@@ -27,7 +27,9 @@ std::string Progress::mark_of(const Place& place) const {
   return fmt::format("capture.{}.{}.{}", source_, to_hex(ByteView(digest).first(16)), place.partition);
 }
 
-std::string Progress::cluster_mark() const { return fmt::format("capture.{}.cluster", source_); }
+std::string Progress::mark_of(std::string_view what) const {
+  return fmt::format("capture.{}.{}", source_, what);
+}
 
 std::uint64_t Progress::cluster_number() const {
   const auto digest = crypto::sha256(view(cluster_));
@@ -35,14 +37,22 @@ std::uint64_t Progress::cluster_number() const {
 }
 
 bool Progress::moved() const {
-  const auto last = log_.mark(trail_.stream().number(), cluster_mark());
+  const auto last = log_.mark(trail_.stream().number(), mark_of("cluster"));
   return last && *last != cluster_number();
 }
 
-std::optional<std::int64_t> Progress::next_of(const Place& place) const {
-  const auto mark = log_.mark(trail_.stream().number(), mark_of(place));
-  if (!mark) return std::nullopt;
-  return static_cast<std::int64_t>(*mark);
+std::string Progress::covered_mark_of(const Place& place) const { return mark_of(place) + ".covered"; }
+
+std::optional<std::int64_t> Progress::offset_at(const std::string& mark) const {
+  const auto value = log_.mark(trail_.stream().number(), mark);
+  if (!value) return std::nullopt;
+  return static_cast<std::int64_t>(*value);
+}
+
+std::optional<std::int64_t> Progress::next_of(const Place& place) const { return offset_at(mark_of(place)); }
+
+std::optional<std::int64_t> Progress::covered_of(const Place& place) const {
+  return offset_at(covered_mark_of(place));
 }
 
 Status Progress::check_room(std::span<const Place> places) const {
@@ -50,37 +60,45 @@ Status Progress::check_room(std::span<const Place> places) const {
   const auto known = log_.marks(stream, fmt::format("capture.{}.", source_)).size();
   const auto fresh =
       std::ranges::count_if(places, [&](const Place& place) { return !log_.mark(stream, mark_of(place)); });
-  if (known + static_cast<std::size_t>(fresh) <= limits::marks_max) return {};
+  if (known + 2 * static_cast<std::size_t>(fresh) <= limits::marks_max) return {};
   Error error{.kind = ErrorKind::exhausted,
               .message = fmt::format("the source has read {} partitions so far, and may read no more: name "
                                      "fewer topics, or capture under another name",
-                                     known)};
+                                     known / 2)};
   error.limit = fmt::format("marks_max = {}", limits::marks_max);
   return std::unexpected(std::move(error));
 }
 
-Status Progress::append(audit::Batch batch, const Offsets& next) {
-  batch.placed = [this, &next](trail::Placement& placement, const audit::BatchOutcome&) {
-    placement.set_mark(cluster_mark(), cluster_number());
-    for (const auto& [place, offset] : next)
+Totals Progress::totals() const {
+  const auto count = [&](std::string_view what) {
+    return log_.mark(trail_.stream().number(), mark_of(what)).value_or(0);
+  };
+  return {.commands = count("commands"), .refused = count("refused")};
+}
+
+Status Progress::append(audit::Batch batch, const Step& step) {
+  const auto all = totals() + step.more;
+  batch.placed = [this, &step, all](trail::Placement& placement, const audit::BatchOutcome&) {
+    placement.set_mark(mark_of("cluster"), cluster_number());
+    placement.set_mark(mark_of("commands"), all.commands);
+    placement.set_mark(mark_of("refused"), all.refused);
+    for (const auto& [place, offset] : step.next)
       placement.set_mark(mark_of(place), static_cast<std::uint64_t>(offset));
+    for (const auto& [place, offset] : step.covered)
+      placement.set_mark(covered_mark_of(place), static_cast<std::uint64_t>(offset));
   };
   const auto outcome = trail_.append(trail_.ingest(), std::move(batch));
   return outcome ? Status{} : std::unexpected(outcome.error());
 }
 
-Status Progress::add(std::span<const audit::CapturedEvent> events, const Offsets& next) {
-  auto batch = trail_.ingest().prepare_captured(source_, events);
-  if (!batch) {
-    auto error = std::move(batch).error();
-    // Too large is for ever, too much for now only where the trail says so.
-    if (error.kind == ErrorKind::exhausted) error.kind = ErrorKind::invalid;
-    return std::unexpected(std::move(error));
-  }
-  return append(*std::move(batch), next);
+Status Progress::add(std::span<const audit::CapturedEvent> events, const Step& step,
+                     std::vector<audit::Refused>& refused) {
+  VESTIGE_TRY(auto batch, trail_.ingest().prepare_captured(source_, events, &refused));
+  batch.conflicting = [&](audit::Refused each) { refused.push_back(std::move(each)); };
+  return append(std::move(batch), step);
 }
 
-Status Progress::record(std::string_view action, const json::ObjectWriter& detail, const Offsets& next) {
+std::string Progress::entry(std::string_view action, const json::ObjectWriter& detail) const {
   json::ObjectWriter event;
   event.text("kind", "system.capture")
       .text("action", action)
@@ -88,8 +106,12 @@ Status Progress::record(std::string_view action, const json::ObjectWriter& detai
       .text("targetType", "CAPTURE")
       .text("targetId", source_)
       .raw("detail", detail.str());
-  VESTIGE_TRY(auto batch, trail_.ingest().prepare_system(event.str()));
-  return append(std::move(batch), next);
+  return event.str();
+}
+
+Status Progress::record(std::string_view action, const json::ObjectWriter& detail, const Step& step) {
+  VESTIGE_TRY(auto batch, trail_.ingest().prepare_system(entry(action, detail)));
+  return append(std::move(batch), step);
 }
 
 }  // namespace vestige::sources::kafka

@@ -21,6 +21,19 @@ namespace vestige::sources::kafka {
 // By partition, the offset of the first command that is not on record.
 using Offsets = std::map<Place, std::int64_t>;
 
+// What became of commands since the capture began.
+struct Totals {
+  std::uint64_t commands = 0, refused = 0;
+  Totals operator+(const Totals& more) const { return {commands + more.commands, refused + more.refused}; }
+};
+
+// How a group of entries moves the marks.
+struct Step {
+  Offsets next{};     // of next_of()
+  Offsets covered{};  // of covered_of()
+  Totals more{};
+};
+
 class Progress {
  public:
   Progress(trail::Log& log, audit::TenantTrail& trail, std::string source);
@@ -31,17 +44,28 @@ class Progress {
   // Whether the last one was another.
   bool moved() const;
   std::optional<std::int64_t> next_of(const Place& place) const;
+  // Entries COVERED and GAP tell of everything before it.
+  std::optional<std::int64_t> covered_of(const Place& place) const;
   // exhausted where the source has no marks left for another partition.
   Status check_room(std::span<const Place> places) const;
 
-  Status add(std::span<const audit::CapturedEvent> events, const Offsets& next);
+  // Counts are right while a source has one session at a time, as in a server.
+  Totals totals() const;
+
+  // Where commands are refused, these are added to `refused`.
+  Status add(std::span<const audit::CapturedEvent> events, const Step& step,
+             std::vector<audit::Refused>& refused);
+  // The event of an entry of kind system.capture.
+  std::string entry(std::string_view action, const json::ObjectWriter& detail) const;
   // An entry of kind system.capture whose detail are capture, cluster and what `detail` has.
-  Status record(std::string_view action, const json::ObjectWriter& detail, const Offsets& next);
+  Status record(std::string_view action, const json::ObjectWriter& detail, const Step& step = {});
 
  private:
-  Status append(audit::Batch batch, const Offsets& next);
+  std::optional<std::int64_t> offset_at(const std::string& mark) const;
+  Status append(audit::Batch batch, const Step& step);
   std::string mark_of(const Place& place) const;
-  std::string cluster_mark() const;
+  std::string covered_mark_of(const Place& place) const;
+  std::string mark_of(std::string_view what) const;
   std::uint64_t cluster_number() const;
 
   trail::Log& log_;

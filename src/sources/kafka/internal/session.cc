@@ -16,25 +16,26 @@ bool is_push_back(const Error& error) {
   return error.kind == ErrorKind::unavailable || error.kind == ErrorKind::exhausted;
 }
 
-// The command is none that the trail would ever take.
-bool is_refusal(const Error& error) {
-  return error.kind == ErrorKind::invalid || error.kind == ErrorKind::conflict;
-}
-
 std::size_t bytes_of(const Message& message) {
   return (message.key ? message.key->size() : 0) + (message.value ? message.value->size() : 0);
 }
 
-std::string list_of(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const auto& text : texts) {
-    if (out.size() > 1) out.push_back(',');
-    json::append_quoted(out, text);
-  }
-  return out + "]";
+std::string reason_of(const Error& why) {
+  return bounded_text(why.path.empty() ? why.message : why.path + ": " + why.message,
+                      limits::reason_bytes_max);
 }
 
 }  // namespace
+
+void Amount::add(const Message& message) {
+  ++commands;
+  bytes += bytes_of(message);
+}
+
+void Amount::remove(const Message& message) {
+  --commands;
+  bytes -= bytes_of(message);
+}
 
 Session::Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally)
     : configuration_(configuration),
@@ -69,16 +70,16 @@ Status Session::join() {
   VESTIGE_TRY(auto cluster, consumer_->cluster());
   progress_.set_cluster(std::move(cluster));
   if (progress_.moved()) {
-    VESTIGE_CHECKED(progress_.record("GAP", detail().text("cause", "other_system"), {}));
+    VESTIGE_CHECKED(progress_.record("GAP", detail().text("cause", "other_system")));
     ++tally_.gaps;
     parts_.warn(
         fmt::format("capture {}: this is another cluster than before. What the other one has is not on "
                     "record from where it was read up to",
                     configuration_.name));
   }
-  VESTIGE_CHECKED(progress_.record(
-      "STARTED",
-      detail().text("group", configuration_.group_name()).raw("topics", list_of(configuration_.topics)), {}));
+  VESTIGE_CHECKED(progress_.record("STARTED", detail()
+                                                  .text("group", configuration_.group_name())
+                                                  .raw("topics", json::quoted_list(configuration_.topics))));
   VESTIGE_CHECKED(consumer_->subscribe(configuration_.topics));
   parts_.say(
       fmt::format("capture {}: reading as the group {}", configuration_.name, configuration_.group_name()));
@@ -91,7 +92,7 @@ Status Session::join() {
 Status Session::follow() {
   while (!control_.stopped()) {
     // While commands wait nothing is waited for: what has come is put together to one group.
-    const bool gathering = waiting_ > 0 && !pushed_back_ && !holding_;
+    const bool gathering = waiting_.commands > held_.commands && !pushed_back_;
     VESTIGE_TRY(auto received,
                 consumer_->receive(gathering ? std::chrono::milliseconds(0) : limits::receive_patience));
     if (beyond_us_) return std::unexpected(*std::move(beyond_us_));
@@ -99,7 +100,8 @@ Status Session::follow() {
     if (const auto* out = std::get_if<OutOfRange>(&received))
       if (const auto found = partitions_.find(out->place); found != partitions_.end())
         found->second.lost = true;
-    const bool full = waiting_ >= limits::batch_commands_max || waiting_bytes_ >= limits::batch_bytes_max;
+    const bool full = waiting_.commands - held_.commands >= limits::batch_commands_max ||
+                      waiting_.bytes - held_.bytes >= limits::batch_bytes_max;
     if (!full && !std::holds_alternative<std::monostate>(received)) continue;
     VESTIGE_CHECKED(flush());
     VESTIGE_CHECKED(look_around());
@@ -132,7 +134,9 @@ std::vector<Start> Session::take_over(const std::vector<Place>& places) {
   std::vector<Start> starts;
   for (const auto& place : places) {
     auto& partition = partitions_[place];
-    partition.recorded = partition.covered = progress_.next_of(place);
+    partition.recorded = progress_.next_of(place);
+    partition.covered = progress_.covered_of(place);
+    partition.begun = partition.covered.has_value();
     starts.push_back({place, partition.recorded});
   }
   return starts;
@@ -141,8 +145,7 @@ std::vector<Start> Session::take_over(const std::vector<Place>& places) {
 // What of it waits comes again, to us or to another.
 void Session::give_back() {
   partitions_.clear();
-  holding_ = false;
-  waiting_ = waiting_bytes_ = 0;
+  waiting_ = held_ = {};
 }
 
 void Session::tell_trouble(int code, const std::string& text) {
@@ -155,27 +158,40 @@ void Session::take(Message message) {
   if (found == partitions_.end()) return;
   auto& partition = found->second;
   if (const auto next = partition.next(); next && message.offset < *next) return;
-  ++waiting_;
-  waiting_bytes_ += bytes_of(message);
-  auto event = read_command(message, configuration_.name, progress_.cluster(), configuration_.headers);
+  // What Kafka had removed before it was first read is none that is covered.
+  if (!partition.covered) partition.covered = message.offset;
+  waiting_.add(message);
+  auto event = read_command(message, configuration_, progress_.cluster());
   partition.waiting.push_back({std::move(message), std::move(event)});
 }
 
-Status Session::flush() {
-  const auto now = parts_.clock.monotonic();
-  const bool again = now - tried_ >= limits::retry_first;
-  if (waiting_ == 0 || (pushed_back_ && !again)) return {};
-  std::vector<std::pair<Ours*, Waiting*>> group;
+Session::Group Session::gather(bool again) {
+  Group group;
   for (auto& ours : partitions_) {
     if (ours.second.held && !again) continue;
     ours.second.held = false;
     for (auto& waiting : ours.second.waiting) group.emplace_back(&ours, &waiting);
   }
+  return group;
+}
+
+Status Session::flush() {
+  const bool again = parts_.clock.monotonic() - tried_ >= pause_;
+  if (waiting_.commands == 0 || (pushed_back_ && !again)) return {};
+  auto group = gather(again);
   if (group.empty()) return {};
-  auto done = put(group);
-  holding_ = std::ranges::any_of(partitions_, [](const auto& ours) { return ours.second.held; });
+  auto done = put(std::move(group));
+  held_ = {};
+  for (const auto& [place, partition] : partitions_)
+    if (partition.held)
+      for (const auto& waiting : partition.waiting) held_.add(waiting.message);
+  const bool holding = held_.commands > 0;
   const bool pushed_back = !done && is_push_back(done.error());
-  if (holding_ || pushed_back) tried_ = parts_.clock.monotonic();
+  if (!holding && !pushed_back) pause_ = {};
+  if (pushed_back || (holding && again)) {
+    tried_ = parts_.clock.monotonic();
+    pause_ = std::clamp(pause_ * 2, limits::retry_first, limits::retry_last);
+  }
   if (pushed_back && !pushed_back_)
     parts_.warn(fmt::format("capture {}: the trail takes nothing now, Kafka keeps what comes: {}",
                             configuration_.name, done.error().message));
@@ -184,86 +200,98 @@ Status Session::flush() {
   return pushed_back ? Status{} : done;
 }
 
-// Halves what is refused until it is one command; those before it are on record by then, as their order
-// demands.
+// As often as it takes to learn of all that are refused: what was taken out may have hidden others.
 Status Session::put(Group group) {
-  std::vector<std::pair<Ours*, Waiting*>> free;
-  std::ranges::copy_if(group, std::back_inserter(free),
-                       [](const auto& one) { return !one.first->second.held; });
-  if (free.empty()) return {};
-  const Group whole(free);
-  auto done = put_whole(whole);
-  if (done) return passed(whole), done;
-  if (!is_refusal(done.error())) return done;
-  if (whole.size() == 1) return refuse(*whole.front().first, done.error());
-  VESTIGE_CHECKED(put(whole.first(whole.size() / 2)));
-  return put(whole.subspan(whole.size() / 2));
-}
-
-Status Session::put_whole(Group group) {
-  std::vector<audit::CapturedEvent> events;
-  events.reserve(group.size());
-  Offsets next;
-  for (const auto& [ours, waiting] : group) {
-    if (!waiting->event) return std::unexpected(waiting->event.error());
-    events.push_back(*waiting->event);
-    next[ours->first] = waiting->message.offset + 1;
+  for (;;) {
+    group = send_letters(group);
+    if (group.empty()) return {};
+    std::vector<audit::CapturedEvent> events;
+    events.reserve(group.size());
+    Step step;
+    for (const auto& [ours, waiting] : group) {
+      events.push_back(waiting->event ? *waiting->event : refusal(*waiting));
+      ++(waiting->event ? step.more.commands : step.more.refused);
+      step.next[ours->first] = waiting->message.offset + 1;
+      if (!ours->second.begun) step.covered[ours->first] = *ours->second.covered;
+    }
+    std::vector<audit::Refused> refused;
+    auto done = progress_.add(events, step, refused);
+    if (done) {
+      tally_.commands += step.more.commands;
+      tally_.refused += step.more.refused;
+      passed(group);
+    }
+    bool learned = false;
+    for (auto& [number, error] : refused) {
+      auto& event = group[number].second->event;
+      learned = learned || event;
+      event = std::unexpected(std::move(error));
+    }
+    if (!learned) return done;
   }
-  return progress_.add(events, next);
 }
 
-void Session::passed(Group group) {
+// The dead letters are there before the marks pass the commands: after a crash between them they are sent
+// again. Gives the group without those that could not be sent, and without what is behind these in their
+// partitions.
+Session::Group Session::send_letters(const Group& group) {
+  Group ready;
+  ready.reserve(group.size());
+  for (const auto& [ours, waiting] : group) {
+    auto& [place, partition] = *ours;
+    if (partition.held) continue;
+    if (!waiting->event && !waiting->letter_sent) {
+      const auto reason = reason_of(waiting->event.error());
+      if (const auto sent = send_letter(waiting->message, reason); !sent) {
+        partition.held = true;
+        if (!std::exchange(partition.held_told, true))
+          parts_.warn(fmt::format(
+              "capture {}: {}/{} waits at {}, which is no command ({}) and cannot be sent away: {}. It is "
+              "tried again until it works.",
+              configuration_.name, place.topic, place.partition, waiting->message.offset, reason,
+              sent.error().message));
+        continue;
+      }
+      waiting->letter_sent = true;
+    }
+    ready.emplace_back(ours, waiting);
+  }
+  return ready;
+}
+
+Status Session::send_letter(const Message& message, std::string_view reason) {
+  if (!dead_letters_) {
+    VESTIGE_TRY(dead_letters_, DeadLetters::open(configuration_));
+  }
+  auto sent = dead_letters_->send(message, reason);
+  // A producer that failed once may have given up for good.
+  if (!sent) dead_letters_.reset();
+  return sent;
+}
+
+audit::CapturedEvent Session::refusal(const Waiting& waiting) const {
+  const auto& message = waiting.message;
+  auto about = detail()
+                   .text("topic", message.place.topic)
+                   .raw("partition", std::to_string(message.place.partition))
+                   .text("offset", std::to_string(message.offset))
+                   .text("reason", reason_of(waiting.event.error()))
+                   .text("deadLetters", message.place.topic + std::string(dead_letter_ending));
+  return {.position = "refused/" + position_of(message, progress_.cluster()),
+          .event = progress_.entry("REFUSED", about),
+          .system = true};
+}
+
+void Session::passed(const Group& group) {
   for (const auto& [ours, waiting] : group) {
     auto& partition = ours->second;
     CHECK(&partition.waiting.front() == waiting);
     partition.recorded = waiting->message.offset + 1;
-    --waiting_;
-    waiting_bytes_ -= bytes_of(waiting->message);
+    partition.held_told = false;
+    partition.begun = true;
+    waiting_.remove(waiting->message);
     partition.waiting.pop_front();
   }
-  tally_.commands += group.size();
-  commands_covered_ += group.size();
-}
-
-// The dead letter is there before the mark passes the command: after a crash between them it is sent again.
-Status Session::refuse(Ours& ours, const Error& why) {
-  auto& [place, partition] = ours;
-  const auto& message = partition.waiting.front().message;
-  const auto reason =
-      bounded_text(why.path.empty() ? why.message : why.path + ": " + why.message, limits::reason_bytes_max);
-  Status sent;
-  if (!dead_letters_) {
-    auto opened = DeadLetters::open(configuration_);
-    if (opened)
-      dead_letters_ = *std::move(opened);
-    else
-      sent = std::unexpected(opened.error());
-  }
-  if (dead_letters_) sent = dead_letters_->send(message, reason);
-  if (!sent) {
-    // A producer that failed once may have given up for good.
-    dead_letters_.reset();
-    partition.held = true;
-    parts_.warn(fmt::format(
-        "capture {}: {}/{} waits at {}, which is no command ({}) and cannot be sent away: {}",
-        configuration_.name, place.topic, place.partition, message.offset, reason, sent.error().message));
-    return {};
-  }
-  VESTIGE_CHECKED(progress_.record("REFUSED",
-                                   detail()
-                                       .text("topic", place.topic)
-                                       .raw("partition", std::to_string(place.partition))
-                                       .text("offset", std::to_string(message.offset))
-                                       .text("reason", reason)
-                                       .text("deadLetters", place.topic + std::string(dead_letter_ending)),
-                                   {{place, message.offset + 1}}));
-  ++tally_.refused;
-  ++refused_covered_;
-  partition.recorded = message.offset + 1;
-  --waiting_;
-  waiting_bytes_ -= bytes_of(message);
-  partition.waiting.pop_front();
-  return {};
 }
 
 void Session::regulate() {
@@ -331,6 +359,7 @@ Status Session::recover(Ours& ours) {
   const auto next = partition.recorded.value_or(there.low);
   if (next < there.low || next > there.high) {
     const std::string_view cause = next < there.low ? "offsets_gone" : "offsets_moved";
+    VESTIGE_CHECKED(record_covered());
     VESTIGE_CHECKED(progress_.record("GAP",
                                      detail()
                                          .text("topic", place.topic)
@@ -338,11 +367,12 @@ Status Session::recover(Ours& ours) {
                                          .text("from", std::to_string(next))
                                          .text("to", std::to_string(there.low))
                                          .text("cause", cause),
-                                     {{place, there.low}}));
+                                     {.next = {{place, there.low}}, .covered = {{place, there.low}}}));
     ++tally_.gaps;
     parts_.warn(fmt::format("capture {}: {}/{}: commands from {} on are not on record ({}); it goes on at {}",
                             configuration_.name, place.topic, place.partition, next, cause, there.low));
     partition.recorded = partition.covered = there.low;
+    partition.begun = true;
   }
   partition.lost = false;
   return restart();
@@ -360,29 +390,31 @@ Status Session::restart() {
 }
 
 Status Session::record_covered() {
+  const auto totals = progress_.totals();
   for (auto ours = partitions_.begin(); ours != partitions_.end();) {
     std::string told;
     std::vector<Partition*> moved;
+    Offsets covered;
     for (; ours != partitions_.end() && moved.size() < limits::covered_partitions_max; ++ours) {
       auto& [place, partition] = *ours;
-      if (!partition.recorded || partition.recorded == partition.covered) continue;
+      if (!partition.recorded || !partition.covered || partition.recorded == partition.covered) continue;
       json::ObjectWriter one;
       one.text("topic", place.topic)
           .raw("partition", std::to_string(place.partition))
-          .text("from", std::to_string(partition.covered.value_or(0)))
+          .text("from", std::to_string(*partition.covered))
           .text("to", std::to_string(*partition.recorded));
       told += (told.empty() ? "" : ",") + one.str();
       moved.push_back(&partition);
+      covered[place] = *partition.recorded;
     }
     if (moved.empty()) continue;
     VESTIGE_CHECKED(progress_.record("COVERED",
                                      detail()
                                          .raw("partitions", "[" + told + "]")
-                                         .raw("commands", std::to_string(commands_covered_))
-                                         .raw("refused", std::to_string(refused_covered_)),
-                                     {}));
+                                         .raw("commands", std::to_string(totals.commands))
+                                         .raw("refused", std::to_string(totals.refused)),
+                                     {.covered = covered}));
     for (auto* partition : moved) partition->covered = partition->recorded;
-    commands_covered_ = refused_covered_ = 0;
   }
   return {};
 }

@@ -26,16 +26,26 @@ struct Tally {
 // A command that was read and is not on record yet.
 struct Waiting {
   Message message;
-  Result<audit::CapturedEvent> event;
+  Result<audit::CapturedEvent> event;  // or why it is none
+  bool letter_sent = false;            // among dead letters
+};
+
+// How much waits.
+struct Amount {
+  std::size_t commands = 0, bytes = 0;
+  void add(const Message& message);
+  void remove(const Message& message);
 };
 
 // A partition that is ours.
 struct Partition {
   std::deque<Waiting> waiting{};
   std::optional<std::int64_t> recorded{};  // the mark: everything before it is on record
-  std::optional<std::int64_t> covered{};   // the last entry COVERED told up to here
+  std::optional<std::int64_t> covered{};   // the last entry COVERED told up to here, or the first of it
+  bool begun = false;                      // there is a mark of that
   // Its next command can be neither recorded nor sent to dead letters; it waits, and its partition with it.
   bool held = false;
+  bool held_told = false;
   bool lost = false;    // what comes next is not where we look for it
   bool paused = false;  // librdkafka was told so
 
@@ -58,7 +68,7 @@ class Session {
  private:
   using Ours = std::map<Place, Partition>::value_type;
   // Commands of partitions, each with its own, in the order in which they are recorded.
-  using Group = std::span<const std::pair<Ours*, Waiting*>>;
+  using Group = std::vector<std::pair<Ours*, Waiting*>>;
 
   Status join();
   Status follow();
@@ -69,10 +79,12 @@ class Session {
 
   void take(Message message);
   Status flush();
+  Group gather(bool again);
   Status put(Group group);
-  Status put_whole(Group group);
-  Status refuse(Ours& partition, const Error& why);
-  void passed(Group group);
+  Group send_letters(const Group& group);
+  Status send_letter(const Message& message, std::string_view reason);
+  audit::CapturedEvent refusal(const Waiting& waiting) const;
+  void passed(const Group& group);
   // Tells librdkafka which partitions to read now.
   void regulate();
 
@@ -96,12 +108,13 @@ class Session {
   bool served_ = false;
 
   std::map<Place, Partition> partitions_;
-  std::size_t waiting_ = 0, waiting_bytes_ = 0;  // of all partitions
-  bool pushed_back_ = false;                     // the trail takes nothing now
-  bool holding_ = false;                         // a partition is held
-  std::optional<Error> beyond_us_{};             // found in a callback; ends the session
-  std::set<int> troubles_;                       // that were told since all was well
-  std::uint64_t commands_covered_ = 0, refused_covered_ = 0;
+  Amount waiting_, held_;     // of all partitions; of those that are held
+  bool pushed_back_ = false;  // the trail takes nothing now
+
+  std::optional<Error> beyond_us_{};  // found in a callback; ends the session
+  std::set<int> troubles_;            // that were told since all was well
+
+  std::chrono::milliseconds pause_{};  // before what was not taken is tried again
   std::chrono::nanoseconds tried_{}, committed_{}, looked_{}, told_{}, recovered_{};
 };
 
