@@ -13,6 +13,14 @@ namespace vestige::sources::kafka {
 // Behind a topic's name: where commands go that cannot be recorded.
 inline constexpr std::string_view dead_letter_ending = ".dlq";
 
+using Options = std::map<std::string, std::string>;
+
+// Where Kafka is, and how it is reached.
+struct Cluster {
+  std::string brokers{};  // HOST:PORT,...
+  Options options{};      // librdkafka's own, such as security.protocol; may be secret
+};
+
 struct Configuration {
   std::string name;
   std::string tenant = "default";
@@ -23,13 +31,20 @@ struct Configuration {
   // Whose values are recorded: they stay clear, and may be anything, so nothing is recorded unnamed.
   std::vector<std::string> headers = {"traceparent",  "trace-id",     "trace_id", "traceId",
                                       "X-B3-TraceId", "X-Request-Id", "producer"};
-  std::map<std::string, std::string> options{};  // librdkafka's own, such as security.protocol; may be secret
+  Options options{};  // librdkafka's own, such as security.protocol; may be secret
 
+  Cluster cluster() const { return {brokers, options}; }
   std::string group_name() const { return group.empty() ? "vestige." + name : group; }
 };
 
 // invalid where a member is no such thing, or an option is not known or not the operator's to set. Values of
 // options are never in the message.
 Status check(const Configuration& configuration);
+
+// The same of a topic that we write to, and of the cluster that has it.
+Status check_target(const Cluster& cluster, std::string_view topic);
+
+// Whether a capture of these topics reads this one.
+bool reads(const std::vector<std::string>& topics, const std::string& topic);
 
 }  // namespace vestige::sources::kafka
