@@ -32,6 +32,7 @@ constexpr const char* footer =
     "  vestige record ticket T-1\n"
     "  vestige history CONTACT c-1 --blame\n"
     "  vestige tail -n 20\n"
+    "  vestige forward kafka --brokers kafka:9092 --topic audit.entries\n"
     "  vestige prove ID\n"
     "  vestige disclose ID --field detail.phone\n"
     "  vestige export 'since:30d' --out october.ndjson\n"
@@ -63,6 +64,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_record(app, invocation);
   declare_history(app, invocation);
   declare_tail(app, invocation);
+  declare_forward(app, invocation);
   declare_verify(app, invocation);
   declare_reindex(app, invocation);
   declare_prove(app, invocation);

@@ -150,12 +150,13 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
   return target;
 }
 
-Connection::Connection(Target target)
+Connection::Connection(Target target, std::function<bool()> while_waiting)
     : target_(std::move(target)),
       client_({.url = target_.url,
                .bearer_token = target_.key,
                .ca_file = target_.ca_file,
-               .headers = headers_of(target_)}) {}
+               .headers = headers_of(target_),
+               .while_waiting = std::move(while_waiting)}) {}
 
 Result<http::ClientResponse> Connection::get(const std::string& path) { return send("GET", path, {}, {}); }
 

@@ -112,7 +112,11 @@ error_code Client::State::await(beast::tcp_stream& lowest, Start start) {
   lowest.expires_after(patience);
   start([&outcome](error_code error, auto&&...) { outcome = error; });
   context.restart();
-  context.run();
+  if (!options.while_waiting) context.run();
+  while (!context.stopped()) {
+    context.run_for(waiting_period);
+    if (!context.stopped() && !options.while_waiting()) lowest.cancel();
+  }
   lowest.expires_never();
   return outcome;
 }

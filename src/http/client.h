@@ -2,6 +2,7 @@
 // connection, kept alive, http and https. A redirect is an answer like any other and is not followed.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,7 +24,11 @@ struct ClientOptions {
   int timeout_seconds = 60;    // without progress
   int total_seconds = 0;  // of one exchange, progress or not; 0: no limit. Looking up a name is not counted
   std::size_t body_bytes_max = 256 << 20;
+  // Called every `waiting_period` while an answer is waited for; false gives the exchange up (unavailable).
+  std::function<bool()> while_waiting{};
 };
+
+inline constexpr std::chrono::milliseconds waiting_period{100};
 
 struct ClientResponse {
   unsigned status = 0;

@@ -195,6 +195,28 @@ TEST(Client, GivesUpOnSilence) {
   running.held().take().respond(testing::text("late"));
 }
 
+TEST(Client, GivesUpWhenWhoeverWaitsIsToldTo) {
+  Running running;
+  unsigned asked = 0;
+  Client client({.url = running.url(), .timeout_seconds = 60, .while_waiting = [&] { return ++asked < 3; }});
+  const auto silent = client.send("GET", "/held");
+  ASSERT_FALSE(silent.has_value());
+  EXPECT_EQ(silent.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(asked, 3U);
+  running.held().take().respond(testing::text("late"));
+  // Of a stream that is idle as well, after a piece of it came.
+  asked = 0;
+  std::string heard;
+  std::thread sending([&] { running.held().take().stream()->send("data"); });
+  const auto idle = client.stream("/held", {}, [&](std::string_view piece) {
+    heard += piece;
+    return true;
+  });
+  sending.join();
+  EXPECT_EQ(client.send("GET", "/hello")->body, "hello");
+  EXPECT_LE(asked, 3U) << "what needs no waiting asks nobody";
+}
+
 TEST(Client, GivesUpOnAServerThatDrips) {
   Running running;
   Client client({.url = running.url(), .timeout_seconds = 20, .total_seconds = 1});

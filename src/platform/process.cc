@@ -281,6 +281,19 @@ int wait_for_stop_signal() {
   return signal;
 }
 
+bool stop_signal_came() {
+  sigset_t stop;
+  ::sigemptyset(&stop);
+  ::sigaddset(&stop, SIGINT);
+  ::sigaddset(&stop, SIGTERM);
+  const timespec at_once{};
+  int signal = 0;
+  do {
+    signal = ::sigtimedwait(&stop, nullptr, &at_once);
+  } while (signal < 0 && errno == EINTR);
+  return signal > 0;
+}
+
 std::uint64_t resident_bytes() {
   const Descriptor file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
   std::array<char, 256> content{};

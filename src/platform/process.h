@@ -59,6 +59,8 @@ Result<int> run_program(const std::vector<std::string>& argv,
 // Blocks until SIGINT or SIGTERM comes. Call block_stop_signals() before the first thread starts.
 void block_stop_signals();
 int wait_for_stop_signal();
+// Whether one came since the last time that one was told of. Does not wait.
+bool stop_signal_came();
 
 // The same as a terminal prompt would show: the resident memory of this process in bytes.
 std::uint64_t resident_bytes();

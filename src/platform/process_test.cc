@@ -160,6 +160,10 @@ TEST(RunProgram, AChildCanBeInterruptedAlthoughWeBlockStopSignals) {
   EXPECT_EQ(run({"sh", "-c", "kill -INT $$; echo survived"}).output, "");
   ::raise(SIGTERM);
   EXPECT_EQ(wait_for_stop_signal(), SIGTERM);
+  EXPECT_FALSE(stop_signal_came());
+  ::raise(SIGINT);
+  EXPECT_TRUE(stop_signal_came());
+  EXPECT_FALSE(stop_signal_came()) << "it is told of once";
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

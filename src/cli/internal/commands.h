@@ -27,6 +27,7 @@ void declare_query(CLI::App& app, Invocation& invocation);
 void declare_record(CLI::App& app, Invocation& invocation);
 void declare_history(CLI::App& app, Invocation& invocation);
 void declare_tail(CLI::App& app, Invocation& invocation);
+void declare_forward(CLI::App& app, Invocation& invocation);
 void declare_verify(CLI::App& app, Invocation& invocation);
 void declare_reindex(CLI::App& app, Invocation& invocation);
 void declare_prove(CLI::App& app, Invocation& invocation);

@@ -1,6 +1,7 @@
 // Finding the server and the key, and speaking to it.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -57,7 +58,8 @@ Result<Target> locate(const ConnectionArguments& arguments, const Surroundings& 
 // Not thread-safe.
 class Connection {
  public:
-  explicit Connection(Target target);
+  // `while_waiting` is called every now and then while an answer is waited for; false gives it up.
+  explicit Connection(Target target, std::function<bool()> while_waiting = {});
   const Target& target() const { return target_; }
   http::Client& client() { return client_; }
 

@@ -19,6 +19,7 @@ struct Destroy {
     rd_kafka_topic_partition_list_destroy(list);
   }
   void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
   void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
 };
 template <typename T>
@@ -49,12 +50,11 @@ void keep_quiet(const rd_kafka_t*, int, const char*, const char*) {}
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-Result<Owned<rd_kafka_conf_t>> configure(const Configuration& configuration, const Settings& ours) {
+Result<Owned<rd_kafka_conf_t>> configure(const Cluster& cluster, const Settings& ours) {
   Owned<rd_kafka_conf_t> conf(rd_kafka_conf_new());
   VESTIGE_CHECKED(set_option(conf.get(), "client.id", "vestige"));
-  for (const auto& [name, value] : configuration.options)
-    VESTIGE_CHECKED(set_option(conf.get(), name, value));
-  VESTIGE_CHECKED(set_option(conf.get(), "bootstrap.servers", configuration.brokers));
+  for (const auto& [name, value] : cluster.options) VESTIGE_CHECKED(set_option(conf.get(), name, value));
+  VESTIGE_CHECKED(set_option(conf.get(), "bootstrap.servers", cluster.brokers));
   for (const auto& [name, value] : ours) VESTIGE_CHECKED(set_option(conf.get(), name, value));
   rd_kafka_conf_set_log_cb(conf.get(), keep_quiet);
   return conf;
@@ -69,6 +69,14 @@ Result<Owned<rd_kafka_t>> make_client(rd_kafka_type_t type, Owned<rd_kafka_conf_
   return Owned<rd_kafka_t>(client);
 }
 
+Result<std::string> cluster_of(rd_kafka_t* client) {
+  auto* const id = rd_kafka_clusterid(client, wait_of(limits::answer_patience));
+  if (id == nullptr) return fail(ErrorKind::unavailable, "no broker of the cluster answers");
+  std::string text = id;
+  rd_kafka_mem_free(client, id);
+  return text;
+}
+
 Settings consumer_settings(const Configuration& configuration) {
   return {{"group.id", configuration.group_name()},
           {"enable.auto.commit", "false"},
@@ -80,12 +88,47 @@ Settings consumer_settings(const Configuration& configuration) {
           {"queued.max.messages.kbytes", std::to_string(limits::fetched_kilobytes_max)}};
 }
 
-Settings producer_settings() {
-  return {{"acks", "all"},
-          {"enable.idempotence", "true"},
-          {"linger.ms", "0"},
-          {"message.timeout.ms", std::to_string(limits::dead_letter_patience.count())},
-          {"message.max.bytes", std::to_string(limits::dead_letter_bytes_max)}};
+// What follows a request that failed has a sequence number that brokers refuse, and librdkafka gives up
+// instead of numbering anew (gapless). One request under way a broker, so that little comes twice after a
+// failure.
+Settings producer_settings(const Producer::Terms& terms) {
+  Settings settings = {{"acks", "all"},
+                       {"enable.idempotence", "true"},
+                       {"enable.gapless.guarantee", "true"},
+                       {"max.in.flight.requests.per.connection", "1"},
+                       {"delivery.report.only.error", "false"},
+                       {"message.timeout.ms", std::to_string(terms.patience.count())},
+                       {"message.max.bytes", std::to_string(limits::sent_bytes_max)},
+                       {"queue.buffering.max.kbytes", std::to_string(limits::sending_kilobytes_max)},
+                       {"linger.ms", "0"}};
+  if (terms.one_by_one) settings.emplace_back("batch.num.messages", "1");
+  return settings;
+}
+
+// What became of a message. The kind says what can be done.
+Status outcome_of(std::string_view topic, rd_kafka_resp_err_t code) {
+  const auto because = [&](ErrorKind kind) {
+    return fail(kind, fmt::format("{}: {}", topic, rd_kafka_err2str(code)));
+  };
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+      return {};
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+      return because(ErrorKind::exhausted);
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+      return because(ErrorKind::not_found);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      return because(ErrorKind::denied);
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+      return because(ErrorKind::invalid);
+    default:
+      return because(ErrorKind::unavailable);
+  }
 }
 
 Owned<rd_kafka_topic_partition_list_t> list_of(const std::vector<Start>& starts) {
@@ -120,8 +163,13 @@ Message message_of(const rd_kafka_message_t& from) {
 }  // namespace
 
 Status check_options(const Configuration& configuration) {
-  const auto consumer = configure(configuration, consumer_settings(configuration));
+  const auto consumer = configure(configuration.cluster(), consumer_settings(configuration));
   return consumer ? Status{} : std::unexpected(consumer.error());
+}
+
+Status check_options(const Cluster& cluster) {
+  const auto producer = configure(cluster, producer_settings({}));
+  return producer ? Status{} : std::unexpected(producer.error());
 }
 
 struct Consumer::Session {
@@ -158,7 +206,7 @@ Consumer::Consumer(std::unique_ptr<Session> session) : session_(std::move(sessio
 Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configuration, Handlers handlers) {
   auto session = std::make_unique<Session>();
   session->handlers = std::move(handlers);
-  VESTIGE_TRY(auto conf, configure(configuration, consumer_settings(configuration)));
+  VESTIGE_TRY(auto conf, configure(configuration.cluster(), consumer_settings(configuration)));
   rd_kafka_conf_set_opaque(conf.get(), session.get());
   rd_kafka_conf_set_rebalance_cb(conf.get(), Session::on_rebalance);
   rd_kafka_conf_set_error_cb(conf.get(), Session::on_error);
@@ -169,13 +217,7 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configurat
 
 Consumer::~Consumer() { rd_kafka_consumer_close(session_->client.get()); }
 
-Result<std::string> Consumer::cluster() {
-  auto* const id = rd_kafka_clusterid(session_->client.get(), wait_of(limits::answer_patience));
-  if (id == nullptr) return fail(ErrorKind::unavailable, "no broker of the cluster answers");
-  std::string text = id;
-  rd_kafka_mem_free(session_->client.get(), id);
-  return text;
-}
+Result<std::string> Consumer::cluster() { return cluster_of(session_->client.get()); }
 
 Status Consumer::subscribe(const std::vector<std::string>& topics) {
   std::vector<Start> wanted;
@@ -246,44 +288,71 @@ void Consumer::commit(const std::vector<Start>& next) {
   static_cast<void>(rd_kafka_commit(session_->client.get(), list_of(next).get(), 1));
 }
 
-struct DeadLetters::Session {
-  static void on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
-    *static_cast<std::optional<rd_kafka_resp_err_t>*>(message->_private) = message->err;
-  }
+struct Producer::Session {
+  static void on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
+  static void on_error(rd_kafka_t*, int code, const char* reason, void* opaque);
+
+  Handlers handlers;
   Owned<rd_kafka_t> client;
 };
 
-DeadLetters::DeadLetters(std::unique_ptr<Session> session) : session_(std::move(session)) {}
-
-Result<std::unique_ptr<DeadLetters>> DeadLetters::open(const Configuration& configuration) {
-  auto session = std::make_unique<Session>();
-  VESTIGE_TRY(auto conf, configure(configuration, producer_settings()));
-  rd_kafka_conf_set_dr_msg_cb(conf.get(), Session::on_delivered);
-  VESTIGE_TRY(session->client, make_client(RD_KAFKA_PRODUCER, std::move(conf)));
-  return std::unique_ptr<DeadLetters>(new DeadLetters(std::move(session)));
+void Producer::Session::on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+  auto& self = *static_cast<Session*>(opaque);
+  // Given up because of another one, which is told, or of what serve() says.
+  if (message->err == RD_KAFKA_RESP_ERR__FATAL || message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+      message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+    return;
+  self.handlers.delivered(reinterpret_cast<std::uintptr_t>(message->_private),
+                          outcome_of(rd_kafka_topic_name(message->rkt), message->err));
 }
 
-DeadLetters::~DeadLetters() = default;
+void Producer::Session::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  auto& self = *static_cast<Session*>(opaque);
+  self.handlers.trouble(
+      fmt::format("{}: {}", rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(code)), reason));
+}
 
-Status DeadLetters::send(const Message& message, std::string_view reason) {
+Producer::Producer(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+Producer::~Producer() = default;
+
+Result<std::unique_ptr<Producer>> Producer::open(const Cluster& cluster, Terms terms, Handlers handlers) {
+  auto session = std::make_unique<Session>();
+  session->handlers = std::move(handlers);
+  VESTIGE_TRY(auto conf, configure(cluster, producer_settings(terms)));
+  rd_kafka_conf_set_opaque(conf.get(), session.get());
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), Session::on_delivered);
+  rd_kafka_conf_set_error_cb(conf.get(), Session::on_error);
+  VESTIGE_TRY(session->client, make_client(RD_KAFKA_PRODUCER, std::move(conf)));
+  return std::unique_ptr<Producer>(new Producer(std::move(session)));
+}
+
+Result<std::string> Producer::cluster() { return cluster_of(session_->client.get()); }
+
+Status Producer::look_for(const std::string& topic) {
   auto* const client = session_->client.get();
-  const auto topic = message.place.topic + std::string(dead_letter_ending);
-  Owned<rd_kafka_headers_t> headers(rd_kafka_headers_new(message.headers.size() + 4));
-  const auto add = [&](const std::string& name, std::string_view value) {
-    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                        static_cast<ssize_t>(value.size()));
-  };
-  for (const auto& [name, value] : message.headers) {
-    if (value)
-      add(name, *value);
-    else
-      rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), nullptr, 0);
+  const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  if (!handle) return fail(ErrorKind::invalid, fmt::format("\"{}\" is no name of a topic", topic));
+  Status outcome;
+  // One that brokers make when it is asked for is there a little later.
+  for (unsigned tries = 0; tries < limits::topic_looks_max; ++tries) {
+    const struct rd_kafka_metadata* metadata = nullptr;
+    const auto code = rd_kafka_metadata(client, 0, handle.get(), &metadata, wait_of(limits::answer_patience));
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("no broker tells of topics", code);
+    outcome = metadata->topic_cnt == 1 ? outcome_of(topic, metadata->topics[0].err) : Status{};
+    rd_kafka_metadata_destroy(metadata);
+    if (outcome || outcome.error().kind == ErrorKind::denied) break;
+    rd_kafka_poll(client, wait_of(limits::look_patience));
   }
-  add("vestige.reason", reason);
-  add("vestige.topic", message.place.topic);
-  add("vestige.partition", std::to_string(message.place.partition));
-  add("vestige.offset", std::to_string(message.offset));
-  std::optional<rd_kafka_resp_err_t> delivered;
+  // Without a leader just now it is there all the same.
+  if (!outcome && outcome.error().kind == ErrorKind::unavailable) return {};
+  return outcome;
+}
+
+Status Producer::send(const std::string& topic, const Outgoing& message, std::uint64_t number) {
+  Owned<rd_kafka_headers_t> headers(rd_kafka_headers_new(message.headers.size()));
+  for (const auto& [name, value] : message.headers)
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()),
+                        value ? value->data() : nullptr, value ? static_cast<ssize_t>(value->size()) : 0);
   std::array<rd_kafka_vu_t, 6> parts{};
   parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
   parts[0].u.cstr = topic.c_str();
@@ -297,14 +366,56 @@ Status DeadLetters::send(const Message& message, std::string_view reason) {
   parts[4].vtype = RD_KAFKA_VTYPE_HEADERS;
   parts[4].u.headers = headers.get();
   parts[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
-  parts[5].u.ptr = &delivered;
-  const Owned<rd_kafka_error_t> refused(rd_kafka_produceva(client, parts.data(), parts.size()));
-  if (refused) return failed(topic, rd_kafka_error_code(refused.get()));
+  parts[5].u.ptr = reinterpret_cast<void*>(static_cast<std::uintptr_t>(number));
+  const Owned<rd_kafka_error_t> refused(
+      rd_kafka_produceva(session_->client.get(), parts.data(), parts.size()));
+  if (refused) return outcome_of(topic, rd_kafka_error_code(refused.get()));
   static_cast<void>(headers.release());  // are the message's now
-  // It ends: the message is delivered, or its time is over, and either is told.
-  while (!delivered) rd_kafka_poll(client, wait_of(limits::receive_patience));
-  if (*delivered != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(topic, *delivered);
   return {};
+}
+
+Status Producer::serve(std::chrono::milliseconds patience) {
+  auto* const client = session_->client.get();
+  rd_kafka_poll(client, wait_of(patience));
+  std::array<char, 512> why{};
+  const auto code = rd_kafka_fatal_error(client, why.data(), why.size());
+  // A message failed, and nothing is sent after it: its own outcome says why, now or at the next call.
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) return {};
+  auto outcome = outcome_of("Kafka", code);
+  outcome.error().message += fmt::format(" ({})", why.data());
+  return outcome;
+}
+
+std::size_t Outgoing::bytes() const {
+  std::size_t bytes = (key ? key->size() : 0) + (value ? value->size() : 0);
+  for (const auto& [name, text] : headers) bytes += name.size() + (text ? text->size() : 0);
+  return bytes;
+}
+
+Result<std::unique_ptr<DeadLetters>> DeadLetters::open(const Configuration& configuration) {
+  auto letters = std::make_unique<DeadLetters>();
+  VESTIGE_TRY(letters->producer_,
+              Producer::open(configuration.cluster(), {.patience = limits::dead_letter_patience},
+                             {.delivered = [self = letters.get()](std::uint64_t, Status outcome) {
+                               self->outcome_ = std::move(outcome);
+                             }}));
+  return letters;
+}
+
+Status DeadLetters::send(const Message& message, std::string_view reason) {
+  Outgoing letter{.key = message.key, .value = message.value, .headers = message.headers};
+  letter.headers.emplace_back("vestige.reason", reason);
+  letter.headers.emplace_back("vestige.topic", message.place.topic);
+  letter.headers.emplace_back("vestige.partition", std::to_string(message.place.partition));
+  letter.headers.emplace_back("vestige.offset", std::to_string(message.offset));
+  outcome_.reset();
+  VESTIGE_CHECKED(producer_->send(message.place.topic + std::string(dead_letter_ending), letter, 0));
+  // It ends: the message is delivered, or its time is over, and either is told.
+  while (!outcome_) {
+    const auto served = producer_->serve(limits::receive_patience);
+    if (!served && !outcome_) return served;
+  }
+  return *std::exchange(outcome_, std::nullopt);
 }
 
 }  // namespace vestige::sources::kafka

@@ -1,8 +1,9 @@
-// A Kafka cluster as a capture needs it, over librdkafka: messages of the partitions that the group gives us,
-// from where we say, and dead letters. librdkafka's threads and sockets are its own (decision 112).
+// A Kafka cluster as we need it, over librdkafka: messages of the partitions that the group gives us, from
+// where we say; messages of ours, and dead letters. librdkafka's threads and sockets are its own (decision
+// 112).
 //
-// Each is one thread's: callbacks run in receive() and close(). Errors: unavailable where no broker answers
-// (later it may), invalid where the settings are wrong. No message has the value of an option in it.
+// Each is one thread's: callbacks run in receive(), serve() and close(). Errors: unavailable where no broker
+// answers (later it may), invalid where the settings are wrong. No message has the value of an option in it.
 #pragma once
 
 #include <chrono>
@@ -28,12 +29,22 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
+using Headers = std::vector<std::pair<std::string, std::optional<std::string>>>;
+
 struct Message {
   Place place;
   std::int64_t offset = 0;
   std::optional<UnixMs> time{};  // that its producer or broker gave it
   std::optional<std::string> key{}, value{};
-  std::vector<std::pair<std::string, std::optional<std::string>>> headers{};
+  Headers headers{};
+};
+
+// What is sent.
+struct Outgoing {
+  std::optional<std::string> key{}, value{};
+  Headers headers{};
+
+  std::size_t bytes() const;  // about as many as it takes in a topic
 };
 
 // Where reading of a partition begins: an offset, or where its log begins.
@@ -53,6 +64,7 @@ struct Watermarks {
 
 // Whether librdkafka takes the options, and none is unknown to it.
 Status check_options(const Configuration& configuration);
+Status check_options(const Cluster& cluster);  // of a producer
 
 class Consumer {
  public:
@@ -92,22 +104,56 @@ class Consumer {
   std::unique_ptr<Session> session_;
 };
 
+// Messages for topics, each acknowledged by all replicas that are in step. Those of a partition are there in
+// the order in which they were sent. Where one fails, none of its partition that was sent after it gets
+// there, and the producer is of no further use: what was not acknowledged may be there, once, or not.
+class Producer {
+ public:
+  struct Terms {
+    std::chrono::milliseconds patience{0};  // until a message is acknowledged; 0: as long as it takes
+    bool one_by_one = false;                // each message is a request of its own
+  };
+  struct Handlers {
+    // Once for each that was sent, up to the first that failed. exhausted: larger than its topic takes;
+    // not_found: there is no such topic; denied: we may not; invalid: the topic takes no such message;
+    // unavailable: anything else.
+    std::function<void(std::uint64_t number, Status outcome)> delivered;
+    // Something that librdkafka goes on trying.
+    std::function<void(const std::string& text)> trouble = [](const std::string&) {};
+  };
+  static Result<std::unique_ptr<Producer>> open(const Cluster& cluster, Terms terms, Handlers handlers);
+  ~Producer();  // forgets what is not acknowledged
+  Producer(const Producer&) = delete;
+  Producer& operator=(const Producer&) = delete;
+
+  // Which cluster it is.
+  Result<std::string> cluster();
+  // Whether there is such a topic for us. Where brokers make topics by themselves, this does.
+  Status look_for(const std::string& topic);
+  // Does not wait. `number` is told with the outcome.
+  Status send(const std::string& topic, const Outgoing& message, std::uint64_t number);
+  // Tells what became of messages, and waits up to `patience` for the first of it. An error: librdkafka gave
+  // up.
+  Status serve(std::chrono::milliseconds patience);
+
+  struct Session;
+
+ private:
+  explicit Producer(std::unique_ptr<Session> session);
+  std::unique_ptr<Session> session_;
+};
+
 class DeadLetters {
  public:
   static Result<std::unique_ptr<DeadLetters>> open(const Configuration& configuration);
-  ~DeadLetters();
-  DeadLetters(const DeadLetters&) = delete;
-  DeadLetters& operator=(const DeadLetters&) = delete;
 
   // The message as it came, behind its topic's name the ending, with the reason and where it stood in
   // headers. Waits until all replicas have it.
   Status send(const Message& message, std::string_view reason);
 
-  struct Session;
-
  private:
-  explicit DeadLetters(std::unique_ptr<Session> session);
-  std::unique_ptr<Session> session_;
+  std::unique_ptr<Producer> producer_;
+  std::optional<Status> outcome_{};  // of the one that was sent last
 };
 
 }  // namespace vestige::sources::kafka

@@ -1,6 +1,7 @@
 #include "sources/kafka/configuration.h"
 
 #include <fmt/format.h>
+#include <regex.h>
 
 #include <algorithm>
 
@@ -22,7 +23,28 @@ constexpr std::string_view reserved[] = {"bootstrap.servers",
                                          "isolation.level",
                                          "acks",
                                          "request.required.acks",
-                                         "enable.idempotence"};
+                                         "enable.idempotence",
+                                         "transactional.id"};
+
+// The same of what is sent, and that no more is held than there is room for.
+constexpr std::string_view reserved_of_target[] = {"bootstrap.servers",
+                                                   "metadata.broker.list",
+                                                   "acks",
+                                                   "request.required.acks",
+                                                   "enable.idempotence",
+                                                   "enable.gapless.guarantee",
+                                                   "transactional.id",
+                                                   "max.in.flight",
+                                                   "max.in.flight.requests.per.connection",
+                                                   "delivery.report.only.error",
+                                                   "message.timeout.ms",
+                                                   "delivery.timeout.ms",
+                                                   "retries",
+                                                   "message.send.max.retries",
+                                                   "message.max.bytes",
+                                                   "queue.buffering.max.messages",
+                                                   "queue.buffering.max.kbytes",
+                                                   "batch.num.messages"};
 
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= limits::name_bytes_max && std::ranges::all_of(name, [](char c) {
@@ -30,8 +52,8 @@ bool is_name(std::string_view name) {
   });
 }
 
-bool is_topic(std::string_view topic) {
-  return !topic.empty() && topic.size() <= limits::topic_bytes_max - dead_letter_ending.size() &&
+bool is_topic(std::string_view topic, std::size_t bytes_max) {
+  return !topic.empty() && topic.size() <= bytes_max && topic != "." && topic != ".." &&
          std::ranges::all_of(topic, [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
                   c == '.' || c == '-';
@@ -60,7 +82,7 @@ Status check(const Configuration& configuration) {
     if (topic.starts_with('^')) {
       if (configuration.topics.size() > 1)
         return wrong("topics is one regular expression, or a list of names");
-    } else if (!is_topic(topic)) {
+    } else if (!is_topic(topic, limits::topic_bytes_max - dead_letter_ending.size())) {
       return wrong(fmt::format("\"{}\" is no name of a topic; a regular expression begins with ^", topic));
     } else if (topic.ends_with(dead_letter_ending)) {
       return wrong(fmt::format("{} takes what could not be recorded, and is not read", topic));
@@ -78,6 +100,33 @@ Status check(const Configuration& configuration) {
       return wrong(fmt::format("the option {} is set by the server", option));
   if (const auto taken = check_options(configuration); !taken) return wrong(taken.error().message);
   return {};
+}
+
+Status check_target(const Cluster& cluster, std::string_view topic) {
+  const auto wrong = [](std::string what) { return fail(ErrorKind::invalid, std::move(what)); };
+  if (cluster.brokers.empty()) return wrong("brokers says where Kafka is (HOST:PORT), and is missing");
+  if (!is_topic(topic, limits::topic_bytes_max))
+    return wrong(fmt::format("\"{}\" is no name of a topic", topic));
+  for (const auto& [option, value] : cluster.options)
+    if (std::ranges::find(reserved_of_target, option) != std::end(reserved_of_target))
+      return wrong(
+          fmt::format("the option {} is not yours to set: on it depends that nothing is lost, or held "
+                      "without bound",
+                      option));
+  return check_options(cluster);
+}
+
+bool reads(const std::vector<std::string>& topics, const std::string& topic) {
+  if (topic.ends_with(dead_letter_ending)) return false;
+  return std::ranges::any_of(topics, [&](const std::string& wanted) {
+    if (!wanted.starts_with('^')) return wanted == topic;
+    regex_t pattern;
+    // One that is none here was one where the capture ran: better too careful.
+    if (::regcomp(&pattern, wanted.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return true;
+    const bool matches = ::regexec(&pattern, topic.c_str(), 0, nullptr, 0) == 0;
+    ::regfree(&pattern);
+    return matches;
+  });
 }
 
 }  // namespace vestige::sources::kafka

@@ -18,6 +18,14 @@ inline constexpr std::string_view dead_letter_ending = ".dlq";
 // What a command of another shape becomes: an event without id, as JSON. The command is always an object.
 using Mapping = std::function<std::string(const json::Value& command)>;
 
+using Options = std::map<std::string, std::string>;
+
+// Where Kafka is, and how it is reached.
+struct Cluster {
+  std::string brokers{};  // HOST:PORT,...
+  Options options{};      // librdkafka's own, such as security.protocol; may be secret
+};
+
 struct Configuration {
   std::string name;
   std::string tenant = "default";
@@ -30,8 +38,9 @@ struct Configuration {
                                       "X-B3-TraceId", "X-Request-Id", "producer"};
   // By a topic's name, or by what stands in one behind its last dot: its version.
   std::map<std::string, Mapping, std::less<>> mappings{};
-  std::map<std::string, std::string> options{};  // librdkafka's own, such as security.protocol; may be secret
+  Options options{};  // librdkafka's own, such as security.protocol; may be secret
 
+  Cluster cluster() const { return {brokers, options}; }
   // nullptr where commands of the topic are events as they are.
   const Mapping* mapping_of(std::string_view topic) const;
   std::string group_name() const { return group.empty() ? "vestige." + name : group; }
@@ -40,5 +49,11 @@ struct Configuration {
 // invalid where a member is no such thing, or an option is not known or not the operator's to set. Values of
 // options are never in the message.
 Status check(const Configuration& configuration);
+
+// The same of a topic that we write to, and of the cluster that has it.
+Status check_target(const Cluster& cluster, std::string_view topic);
+
+// Whether a capture of these topics reads this one.
+bool reads(const std::vector<std::string>& topics, const std::string& topic);
 
 }  // namespace vestige::sources::kafka

@@ -38,6 +38,32 @@ TEST(Configuration, NoMessageTellsAValue) {
   }
 }
 
+TEST(Target, SaysWhatIsWrong) {
+  EXPECT_TRUE(check_target({.brokers = "localhost:9092"}, "entries"));
+  EXPECT_TRUE(
+      check_target({.brokers = "localhost:9092", .options = {{"compression.type", "zstd"}}}, "a.b_c-D"));
+  EXPECT_FALSE(check_target({}, "entries"));
+  for (const auto* topic : {"", ".", "..", "a topic", "^a"})
+    EXPECT_FALSE(check_target({.brokers = "localhost:9092"}, topic)) << topic;
+  for (const auto* option : {"acks", "enable.idempotence", "message.timeout.ms", "transactional.id",
+                             "delivery.report.only.error", "security.protocol", "no.such.option"}) {
+    const auto checked =
+        check_target({.brokers = "localhost:9092", .options = {{option, "a-secret"}}}, "entries");
+    ASSERT_FALSE(checked) << option;
+    EXPECT_NE(checked.error().message.find(option), std::string::npos) << checked.error().message;
+    EXPECT_EQ(checked.error().message.find("a-secret"), std::string::npos) << checked.error().message;
+  }
+}
+
+TEST(Configuration, KnowsWhichTopicsACaptureReads) {
+  EXPECT_TRUE(reads({"a", "b"}, "b"));
+  EXPECT_FALSE(reads({"a", "b"}, "c"));
+  EXPECT_TRUE(reads(good().topics, "backoffice.create-audit-log.command.v1"));
+  EXPECT_FALSE(reads(good().topics, "backoffice.create-audit-log.command.v1.more"));
+  EXPECT_FALSE(reads({"^.*"}, "commands.dlq")) << "dead letters are not read";
+  EXPECT_TRUE(reads({"^["}, "a")) << "what is no pattern here was one there";
+}
+
 TEST(Configuration, TheGroupIsNamedAfterTheSource) {
   EXPECT_EQ(good().group_name(), "vestige.bank");
   auto other = good();

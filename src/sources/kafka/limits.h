@@ -19,7 +19,12 @@ inline constexpr std::size_t batch_bytes_max = 4 << 20;
 inline constexpr std::size_t command_bytes_max = 4 << 20;  // that is parsed; an event has less
 // What librdkafka fetches ahead, of all partitions together.
 inline constexpr std::size_t fetched_kilobytes_max = 32 << 10;
-inline constexpr std::size_t dead_letter_bytes_max = 64 << 20;
+// Of a message that we send; its topic takes less.
+inline constexpr std::size_t sent_bytes_max = 64 << 20;
+inline constexpr std::size_t sending_kilobytes_max = 80 << 10;  // that librdkafka holds until acknowledged
+// Messages that were sent and not acknowledged yet, with copies of them.
+inline constexpr std::size_t unacknowledged_max = 1'000;
+inline constexpr std::size_t unacknowledged_bytes_max = 16 << 20;  // one more message is taken below it
 
 inline constexpr std::size_t header_names_max = 32;  // that are recorded
 inline constexpr std::size_t header_name_bytes_max = 128;
@@ -30,6 +35,8 @@ inline constexpr std::size_t covered_partitions_max = 1'000;  // that one entry 
 inline constexpr std::chrono::milliseconds receive_patience{100};
 inline constexpr std::chrono::milliseconds answer_patience{5'000};       // of a broker
 inline constexpr std::chrono::milliseconds dead_letter_patience{5'000};  // until it is acknowledged
+inline constexpr unsigned topic_looks_max = 5;
+inline constexpr std::chrono::seconds stall_patience{10};  // without an acknowledgement, before it is told
 inline constexpr std::chrono::milliseconds look_patience{1'000};  // of a look whether a broker is there
 inline constexpr std::chrono::seconds commit_period{1};           // of offsets that Kafka shows
 inline constexpr std::chrono::seconds look_period{5};

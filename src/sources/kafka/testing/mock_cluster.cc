@@ -99,13 +99,17 @@ std::vector<Letter> MockCluster::read(const std::string& topic, int partition) {
   rd_kafka_topic_partition_list_add(list, topic.c_str(), partition)->offset = low;
   rd_kafka_assign(reader, list);
   rd_kafka_topic_partition_list_destroy(list);
-  for (int patience = 0; low + static_cast<std::int64_t>(letters.size()) < high && patience < 100;
-       ++patience) {
+  for (int patience = 100; low + static_cast<std::int64_t>(letters.size()) < high && patience > 0;) {
     auto* const message = rd_kafka_consumer_poll(reader, 100);
-    if (message == nullptr) continue;
+    if (message == nullptr) {
+      --patience;
+      continue;
+    }
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       Letter letter{
           message->offset, std::string(static_cast<const char*>(message->payload), message->len), {}};
+      if (message->key != nullptr)
+        letter.key = std::string(static_cast<const char*>(message->key), message->key_len);
       rd_kafka_headers_t* headers = nullptr;
       const char* name = nullptr;
       const void* value = nullptr;

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct Letter {
   std::int64_t offset = 0;
   std::string value;
   Headers headers;
+  std::optional<std::string> key{};
 };
 
 class MockCluster {
