@@ -284,7 +284,7 @@ void expect_agreement(const CoveredSource& source, const Expected& expected) {
 TEST(Coverage, AgreesWithTheFateOfEveryPosition) {
   std::size_t holes_found = 0, moves_found = 0;
   const auto base = testing::seed_of_test();
-  for (std::uint64_t seed = 0; seed < testing::rounds(3'000); ++seed) {
+  for (std::uint64_t seed = 0; seed < testing::rounds(1'000); ++seed) {
     SCOPED_TRACE(seed);
     testing::Random random(base + seed);
     std::vector<std::pair<std::string, CaptureKind>> names{
