@@ -72,13 +72,15 @@ struct Coverage::Entry {
 const char* name_of(CaptureKind kind) { return kind == CaptureKind::postgres ? "postgres" : "kafka"; }
 
 std::optional<std::uint64_t> parse_position(CaptureKind kind, std::string_view text) {
-  if (kind == CaptureKind::kafka) return parse_number(text, 10);
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const auto high = parse_number(text.substr(0, slash), 16);
-  const auto low = parse_number(text.substr(slash + 1), 16);
-  if (!high || !low || *high > UINT32_MAX || *low > UINT32_MAX) return std::nullopt;
-  return *high << 32 | *low;
+  std::optional<std::uint64_t> position;
+  if (kind == CaptureKind::kafka) {
+    position = parse_number(text, 10);
+  } else if (const auto slash = text.find('/'); slash != std::string_view::npos) {
+    const auto high = parse_number(text.substr(0, slash), 16);
+    const auto low = parse_number(text.substr(slash + 1), 16);
+    if (high && low && *high <= UINT32_MAX && *low <= UINT32_MAX) position = *high << 32 | *low;
+  }
+  return position && format_position(kind, *position) == text ? position : std::nullopt;
 }
 
 std::string format_position(CaptureKind kind, std::uint64_t position) {

@@ -30,7 +30,7 @@ inline constexpr std::string_view unexplained = "unexplained";
 
 enum class CaptureKind { postgres, kafka };
 const char* name_of(CaptureKind kind);
-// An LSN ("16/B374D848") or an offset (decimal); nothing where it is neither.
+// An LSN ("16/B374D848") or an offset (decimal), in the one spelling of it; nothing where it is neither.
 std::optional<std::uint64_t> parse_position(CaptureKind kind, std::string_view text);
 std::string format_position(CaptureKind kind, std::uint64_t position);
 

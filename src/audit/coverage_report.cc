@@ -110,6 +110,14 @@ std::string source_json(const CoveredSource& source) {
   return out.str();
 }
 
+// PostgreSQL's number of one: 32 bits.
+bool is_transaction(const json::Value& value) {
+  if (!value.is_number()) return false;
+  const auto number = value.number_value();
+  return number >= 0 && number <= UINT32_MAX &&
+         number == static_cast<double>(static_cast<std::uint32_t>(number));
+}
+
 // Whether it has the form of what a capture records. Clients may write into a context what they like, and are
 // not to bring it into a report.
 bool is_captured(const json::Value& event) {
@@ -125,7 +133,7 @@ bool is_captured(const json::Value& event) {
          capture.size() <= coverage_name_bytes_max &&
          capture.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos &&
          parse_position(CaptureKind::postgres, text_in(context, "lsn")) &&
-         context.find("transaction").is_number();
+         is_transaction(context.find("transaction"));
 }
 
 // Entries that a report names one by one, as many as it may, and how many there are.

@@ -91,6 +91,12 @@ TEST_F(CoverageReport, ListsWhatNobodySignedFor) {
   change(5, "TRUNCATED", "configured");   // 5
   change(6, "PAID");                      // 6: none that a capture records
   change(7, "CREATED", "none", "Mr. X");  // 7: nor this
+  for (const auto* context : {R"("transaction":1.5,"lsn":"0/8")", R"("transaction":-1,"lsn":"0/8")",
+                              R"("transaction":4294967296,"lsn":"0/8")", R"("transaction":"8","lsn":"0/8")",
+                              R"("transaction":8,"lsn":"0/a")", R"("transaction":8)", R"("lsn":"0/8")"})
+    ASSERT_TRUE(world_.send(fmt::format(R"({{"kind":"data.change","action":"UPDATED","targetType":"t",)"
+                                        R"("context":{{"capture":"crm","attribution":"none",{}}}}})",
+                                        context)));
   const auto all = report().find("unattributed");
   EXPECT_EQ(indexes(all), (std::vector<std::uint64_t>{1, 4}));
   EXPECT_EQ(all.find("count").number(), "2");

@@ -456,9 +456,9 @@ TEST(Coverage, PositionsAreWrittenAsTheySayThemselves) {
     EXPECT_EQ(format_position(CaptureKind::postgres, *position), text);
   }
   EXPECT_EQ(parse_position(CaptureKind::kafka, "18446744073709551615"), UINT64_MAX);
-  for (const auto* text : {"", "0", "/", "0/", "/0", "0/0/0", "0/100000000", "G/0", "0/-1"})
+  for (const auto* text : {"", "0", "/", "0/", "/0", "0/0/0", "0/100000000", "G/0", "0/-1", "0/1a", "0/01"})
     EXPECT_FALSE(parse_position(CaptureKind::postgres, text)) << text;
-  for (const auto* text : {"", "-1", "1a", "18446744073709551616", " 1"})
+  for (const auto* text : {"", "-1", "1a", "18446744073709551616", " 1", "01"})
     EXPECT_FALSE(parse_position(CaptureKind::kafka, text)) << text;
 }
 

@@ -55,7 +55,9 @@ std::optional<std::uint64_t> lsn_of(std::string_view text) {
   if (slash == std::string_view::npos) return std::nullopt;
   const auto high = number_of(text.substr(0, slash), 16);
   const auto low = number_of(text.substr(slash + 1), 16);
-  if (!high || !low || *high > UINT32_MAX || *low > UINT32_MAX) return std::nullopt;
+  if (!high || !low || *high > UINT32_MAX || *low > UINT32_MAX ||
+      fmt::format("{:X}/{:X}", *high, *low) != text)
+    return std::nullopt;
   return *high << 32 | *low;
 }
 

@@ -187,7 +187,21 @@ def test_a_slot_that_is_made_anew_is_a_gap_with_its_bounds(context):
     assert late["runs"][0]["steps"][0] == gap and early["starts"] + late["starts"] == found["starts"]
     for name, total in found["totals"].items():
         assert early["totals"][name] + late["totals"][name] == total, name
+    forge(server)
     made_anew(context, source, report)
+
+
+def forge(server):
+    """What clients send in the form of what captures record is listed where it is like that to the letter, and nowhere else; no report
+    becomes less good by it."""
+    good = {"capture": "erp", "attribution": "none", "lsn": "0/8", "transaction": 8}
+    ask(server, "POST", "/api/events", [
+        event(action="UPDATED", targetType="t", context={**good, **wrong})
+        for wrong in ({}, {"lsn": "0/a"}, {"lsn": "0/08"}, {"lsn": 8}, {"transaction": 1.5}, {"transaction": -1}, {"transaction": 2**32},
+                      {"transaction": True}, {"capture": "Mr. X"}, {"capture": 5}, {"capture": "x" * 65}, {"attribution": "message"})])
+    listed = report_of(server)["unattributed"]["listed"]
+    assert [each["capture"] for each in listed if each["capture"] != "crm"] == ["erp"], listed
+    assert report_of(server, "?source=erp")["sources"] == []
 
 
 def made_anew(context, source, report):
@@ -397,8 +411,8 @@ def test_it_is_of_one_tenant_and_a_look_at_it_is_on_record(context):
         assert answer.status == 400 and answer.json()["path"] in ("/source", "/sources", "/from", "/to"), (query, answer)
     looks = [look for look in ask(server, "POST", "/api/access/search", {"action": "VIEWED", "limit": 1000, "order": "asc"}).json()["events"]
              if look["detail"]["operation"] == "getCoverage"]
-    assert [look.get("targetId") for look in looks if look["detail"]["outcome"] == "success"] == [None, "erp", "crm"], looks
-    assert sum(look["detail"]["outcome"] == "failure" for look in looks) == 0 or looks[-1]["detail"]["status"] == 400
+    assert [(look.get("targetId"), look["detail"]["outcome"]) for look in looks] == [
+        (None, "success"), ("erp", "success"), ("crm", "success")], looks
 
 
 def test_the_command_shows_it(context):

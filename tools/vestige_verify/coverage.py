@@ -12,7 +12,7 @@ FORMAT = "vestige coverage v1"
 LISTED_MAX, COUNTED_MAX = 1000, 100_000
 UNEXPLAINED, OTHER_SYSTEM = "unexplained", "other_system"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-LSN = re.compile(r"([0-9A-F]{1,8})/([0-9A-F]{1,8})")
+LSN = re.compile("[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 SOURCE_NAME = re.compile(r"[a-z0-9_]{1,64}")
 REPORT = ("asked", "checkpoint", "format", "gaps", "madeAt", "origin", "refused", "sources", "tenant", "unattributed", "unexplained")
 SOURCE = ("capture", "gaps", "heartbeat", "kind", "moves", "runs", "snapshots", "starts", "totals")
@@ -23,12 +23,15 @@ REFUSED = ("capture", "index", "offset", "partition", "time", "topic")
 
 
 def position(kind, text):
-    if kind == "kafka":
-        whole(isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 20, "an offset is none")
-        return int(text)
-    match = LSN.fullmatch(text) if isinstance(text, str) else None
-    whole(match, "an LSN is none")
-    return int(match[1], 16) << 32 | int(match[2], 16)
+    """Of the one spelling."""
+    number = None
+    if isinstance(text, str) and kind == "kafka" and text.isascii() and text.isdigit() and len(text) <= 20:
+        number = int(text)
+    elif isinstance(text, str) and kind == "postgres" and LSN.fullmatch(text):
+        high, low = text.split("/")
+        number = int(high, 16) << 32 | int(low, 16)
+    whole(number is not None and number < 1 << 64 and text_of(kind, number) == text, "a position is none")
+    return number
 
 
 def text_of(kind, number):
@@ -333,5 +336,12 @@ def is_unattributed(entry, context):
     return (entry["kind"] == "data.change" and context.get("attribution") == "none"
             and entry.get("action") in ("CREATED", "UPDATED", "DELETED", "TRUNCATED") and bool(entry.get("targetType"))
             and isinstance(context.get("capture"), str) and bool(SOURCE_NAME.fullmatch(context["capture"]))
-            and isinstance(context.get("lsn"), str) and bool(LSN.fullmatch(context["lsn"]))
-            and isinstance(context.get("transaction"), (int, float)) and not isinstance(context["transaction"], bool))
+            and is_lsn(context.get("lsn")) and is_number(context.get("transaction")) and context["transaction"] < 1 << 32)
+
+
+def is_lsn(text):
+    try:
+        position("postgres", text)
+    except Damage:
+        return False
+    return True

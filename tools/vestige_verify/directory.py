@@ -94,10 +94,21 @@ class VaultReport:
         self.findings(f"vault/{name}", damage)
 
 
+class Witness:
+    """Whom a reading shows what it finds; this one looks at nothing."""
+
+    def take(self, stream, index, entry):
+        """Every entry that could be read, in no order."""
+
+    def sizes(self, stream):
+        """At which the root of the tree is to be kept."""
+        return set()
+
+
 class Directory:
     """One reading of a directory. `root_key`: bytes, or None to check without keys."""
 
-    def __init__(self, folder, vault_folder, signer_folder, root_key, vkeys, progress, witness):
+    def __init__(self, folder, vault_folder, signer_folder, root_key, vkeys, progress, witness=Witness()):
         self.folder, self.vault_folder, self.signer_folder = folder, vault_folder, signer_folder
         self.signer_name = "signer"
         self.root_key, self.vkeys, self.progress, self.witness = root_key, vkeys, progress, witness
@@ -305,17 +316,6 @@ def files_below(folder, apart, known, unknown):
         folders[:] = entered
         found += [os.path.relpath(os.path.join(path, name), folder) for name in names]
     return sorted(found)
-
-
-class Witness:
-    """Whom a reading shows what it finds; this one looks at nothing."""
-
-    def take(self, stream, index, entry):
-        """Every entry that could be read, in no order."""
-
-    def sizes(self, stream):
-        """At which the root of the tree is to be kept."""
-        return set()
 
 
 def check_directory(folder, vault_folder, signer_folder, root_key, vkeys, witness=Witness()):
