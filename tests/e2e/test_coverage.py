@@ -29,8 +29,9 @@ from vestige_verify.note import key_id, parse_note, parse_vkey  # noqa: E402
 from vestige_verify.reader import Damage, sha256  # noqa: E402
 
 PATH = "/api/capture/coverage"
-TABLE = "CREATE TABLE public.invoice(id bigint PRIMARY KEY, amount numeric, customer text); ALTER TABLE public.invoice REPLICA IDENTITY FULL"
-SAYS_WHO = ("SELECT pg_logical_emit_message(true, 'vestige', '{\"actor\": {\"id\": \"42\", \"type\": \"STAFF\", \"name\": \"Asha\"}}'); ")
+TABLE = """CREATE TABLE public.invoice(id bigint PRIMARY KEY, amount numeric, customer text);
+ALTER TABLE public.invoice REPLICA IDENTITY FULL"""
+SAYS_WHO = """SELECT pg_logical_emit_message(true, 'vestige', '{"actor": {"id": "42", "type": "STAFF", "name": "Asha"}}'); """
 PAGE = harness.ROOT / "docs" / "formats" / "coverage.md"
 BYTES_TRIED = 60  # by the verifier that is a process of its own; the other one is shown every one
 
@@ -209,7 +210,8 @@ def made_anew(context, source, report):
     server, both = source.server, Verifiers(context, source.server)
     assert server.stop() == 0
     server.start()
-    files = [ask(server, "GET", PATH + query).body for query in ("", "?source=crm", f"?from={report['madeAt']}", f"?to={report['madeAt']}")]
+    made = report["madeAt"]
+    files = [ask(server, "GET", PATH + query).body for query in ("", "?source=crm", f"?from={made}", f"?to={made}")]
     assert server.stop() == 0
     for data in files:
         both.accept(data)
@@ -300,22 +302,24 @@ def at(report, path):
     return report, last
 
 
+LATER = {"index": 1, "time": "2026-11-29T14:10:00.000Z"}
 CRM_STEPS = ("sources", 1, "runs", 0, "steps")
 CONTRADICTIONS = [  # (where, another value)
     (("gaps",), 2), (("unexplained",), 1), (("sources", 1, "gaps"), 0), (("tenant",), "acme"), (("format",), "vestige coverage v2"),
     (("madeAt",), "today"), (("asked",), {"source": None}), (("asked", "from"), 5), (("origin",), "elsewhere/default/audit"),
     (("sources", 1, "capture"), "bu"), (("sources", 1, "kind"), "mysql"), (("sources", 1, "starts"), -1),
     (("sources", 1, "heartbeat"), {"index": 10**9, "time": "2026-11-29T14:10:00.000Z"}),
-    (("sources", 1, "heartbeat"), {"index": 0}), (("sources", 1, "totals", "unattributed"), 3), (("sources", 1, "totals"), {"commands": 1, "refused": 0}),
+    (("sources", 1, "heartbeat"), {"index": 0}), (("sources", 1, "totals", "unattributed"), 3),
+    (("sources", 1, "totals"), {"commands": 1, "refused": 0}),
     (("sources", 1, "runs", 0, "from"), "0/11"), (("sources", 1, "runs", 0, "to"), "0/41"), (("sources", 1, "runs", 0, "system"), None),
     ((*CRM_STEPS, 0, "to"), "0/1F"), ((*CRM_STEPS, 0, "to"), "here"), ((*CRM_STEPS, 1, "from"), "0/21"), ((*CRM_STEPS, 1, "cause"), ""),
     ((*CRM_STEPS, 1, "cause"), "unexplained"), ((*CRM_STEPS, 2, "last"), {"index": 0, "time": "2026-11-29T14:10:00.000Z"}),
-    ((*CRM_STEPS, 1), {"first": {"index": 1, "time": "2026-11-29T14:10:00.000Z"}, "last": {"index": 1, "time": "2026-11-29T14:10:00.000Z"},
-                       "from": "0/20", "to": "0/30"}),
+    ((*CRM_STEPS, 1), {"first": LATER, "last": LATER, "from": "0/20", "to": "0/30"}),
     (("sources", 0, "runs", 0, "partition"), "0"), (("sources", 0, "moves"), []), (("sources", 0, "moves", 0, "after"), None),
     (("sources", 1, "snapshots", 0, "rows"), "5"), (("sources", 1, "snapshots", 0, "at"), "5"), (("unattributed", "count"), 3),
     (("unattributed", "whole"), "yes"), (("unattributed", "listed", 1, "index"), 0), (("unattributed", "listed", 0, "lsn"), None),
-    (("sources", 1, "runs", 0, "database"), 5), (("sources", 0, "moves", 0, "before"), 5), (("unattributed", "listed", 0, "transaction"), "7"),
+    (("sources", 1, "runs", 0, "database"), 5), (("sources", 0, "moves", 0, "before"), 5),
+    (("unattributed", "listed", 0, "transaction"), "7"),
     (("unattributed", "listed", 0, "id"), 7), (("refused", "listed", 0, "partition"), None),
     (("refused", "listed"), []), (("refused", "listed", 0, "index"), 10**9), (("sources",), {})]
 
@@ -341,7 +345,8 @@ def test_no_byte_of_it_can_be_altered(context):
     for place in randomly.sample(range(len(data)), BYTES_TRIED):
         altered = data[:place] + bytes([data[place] ^ 1 << randomly.randrange(8)]) + data[place + 1:]
         both.refuse(altered)
-    for altered in (b"", b"{}", data[:-1], data + b"\n\n", b" " + data, json.dumps(json.loads(data)).encode(), data.replace(b"crm", b"cr\\u006d")):
+    for altered in (b"", b"{}", data[:-1], data + b"\n\n", b" " + data, json.dumps(json.loads(data)).encode(),
+                    data.replace(b"crm", b"cr\\u006d")):
         both.refuse(altered)
     other = verifiers.vestige_vkey(context.server(data=context.folder / "another"))
     assert context.vestige("verify", "--coverage", both.file, "--vkey", other).status == 1
@@ -406,11 +411,12 @@ def test_it_is_of_one_tenant_and_a_look_at_it_is_on_record(context):
     assert "crm" not in json.dumps(theirs) and theirs["origin"].endswith("/acme/audit")
     assert report_of(server, "?source=erp")["sources"] == []
     assert the_source(report_of(server, "?source=crm"))["kind"] == "postgres"
-    for query in ("?source=", "?sources=crm", "?from=yesterday", "?from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z", f"?source={'x' * 65}"):
+    for query in ("?source=", "?sources=crm", "?from=yesterday", "?from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z",
+                  f"?source={'x' * 65}"):
         answer = ask(server, "GET", PATH + query)
         assert answer.status == 400 and answer.json()["path"] in ("/source", "/sources", "/from", "/to"), (query, answer)
-    looks = [look for look in ask(server, "POST", "/api/access/search", {"action": "VIEWED", "limit": 1000, "order": "asc"}).json()["events"]
-             if look["detail"]["operation"] == "getCoverage"]
+    seen = ask(server, "POST", "/api/access/search", {"action": "VIEWED", "limit": 1000, "order": "asc"}).json()["events"]
+    looks = [look for look in seen if look["detail"]["operation"] == "getCoverage"]
     assert [(look.get("targetId"), look["detail"]["outcome"]) for look in looks] == [
         (None, "success"), ("erp", "success"), ("crm", "success")], looks
 

@@ -329,7 +329,8 @@ class Recount(Witness):
         made = {"sources": sources, **{name: {"count": min(len(found), COUNTED_MAX), "whole": len(found) < COUNTED_MAX,
                                               "listed": found[:LISTED_MAX]} for name, found in listed.items()}}
         for name, value in made.items():
-            whole(canonical(value) == canonical(self.report[name]), f'its member "{name}" is not what the entries of the data directory give')
+            whole(canonical(value) == canonical(self.report[name]),
+                  f'its member "{name}" is not what the entries of the data directory give')
 
 
 def is_unattributed(entry, context):
