@@ -5,6 +5,7 @@
                          [--vkey KEY] [--stream NAME] [--json]
   vestige_verify.py --certificate FILE --vkey KEY [--json]
   vestige_verify.py --disclosure FILE --vkey KEY [--json]
+  vestige_verify.py [DATA [--vault DIR] [--signer DIR] [--root-key FILE | --root-key-env NAME]] --coverage FILE --vkey KEY [--json]
   vestige_verify.py --export FILE [--vkey KEY] [--json]
   vestige_verify.py --proof FILE --entry FILE --vkey KEY [--json]
 

@@ -210,6 +210,7 @@ void Api::Impl::Routes::add_trail() {
   closed(described("getSessionRecord"), &Impl::get_session_record);
   closed(described("reviewAccess"), &Impl::get_review);
   closed(described("signReview"), &Impl::post_review);
+  closed(described("getCoverage"), &Impl::get_coverage);
   closed(described("getPolicy"), &Impl::get_policy);
   closed(described("changePolicy"), &Impl::put_policy);
 }

@@ -72,4 +72,11 @@ inline constexpr std::uint64_t review_off_hours = 20;
 inline constexpr std::uint64_t review_large_export = 10'000;
 inline constexpr std::uint64_t review_newcomer_looks = 50;
 
+// The report about captures (docs/formats/coverage.md): what it is made from, and what it lists.
+inline constexpr std::size_t coverage_entries_max = 500'000;    // of captures, refused commands aside
+inline constexpr std::size_t coverage_parts_max = 50'000;       // sources, runs, steps, moves, snapshots
+inline constexpr std::size_t coverage_name_bytes_max = 64;      // of a source; those that are have less
+inline constexpr std::size_t coverage_listed_max = 1'000;       // unattributed changes, refused commands
+inline constexpr std::uint64_t coverage_counted_max = 100'000;  // of each of these two
+
 }  // namespace vestige::audit

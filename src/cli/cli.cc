@@ -50,6 +50,7 @@ constexpr const char* footer =
     "  vestige subject customer-4711\n"
     "  vestige reauthorise customer-4711\n"
     "  vestige capture postgres init --dsn postgresql://vestige@db/crm --name crm --tables public.contacts\n"
+    "  vestige coverage --out november.coverage\n"
     "  vestige bench http --yes\n";
 
 void declare_all(CLI::App& app, Invocation& invocation) {
@@ -80,6 +81,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
   declare_tenant(app, invocation);
   declare_subject(app, invocation);
   declare_capture(app, invocation);
+  declare_coverage(app, invocation);
   declare_bench(app, invocation);
 }
 

@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "cli/cli.h"
 #include "cli/internal/commands.h"
+#include "cli/internal/coverage.h"
 #include "cli/internal/disclose.h"
 #include "cli/internal/display.h"
 #include "cli/internal/json_text.h"
@@ -194,6 +195,8 @@ int run_verify(const VerifyArguments& arguments, Surroundings& surroundings) {
   if (!arguments.certificate.empty()) return run_certificate(arguments, surroundings);
   if (!arguments.disclosure.empty())
     return run_check_disclosure(arguments.disclosure, arguments.verifier_keys, arguments.json, surroundings);
+  if (!arguments.coverage.empty())
+    return run_check_coverage(arguments.coverage, arguments.verifier_keys, arguments.json, surroundings);
   const auto data = data_directory(arguments, surroundings);
   const auto keys = verifier_keys(arguments);
   if (!keys) return unusable(surroundings, keys.error());
@@ -259,6 +262,10 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       ->add_option("--disclosure", arguments->disclosure,
                    "check these disclosed values instead; needs --vkey, no server and no data")
       ->type_name("FILE");
+  command
+      ->add_option("--coverage", arguments->coverage,
+                   "check this report on captures instead; needs --vkey, no server and no data")
+      ->type_name("FILE");
   command->add_flag("--no-keys", arguments->no_keys, "check only what can be checked without the root key")
       ->excludes(file)
       ->excludes(program)
@@ -273,7 +280,8 @@ void declare_verify(CLI::App& app, Invocation& invocation) {
       "  vestige verify --data ./copy --no-keys --json\n"
       "  vestige verify --data ./copy --vkey log.vkey\n"
       "  vestige verify --certificate 4711.certificate --vkey log.vkey\n"
-      "  vestige verify --disclosure phone.disclosure --vkey log.vkey\n");
+      "  vestige verify --disclosure phone.disclosure --vkey log.vkey\n"
+      "  vestige verify --coverage november.coverage --vkey log.vkey\n");
   run_with(*command, arguments, invocation, run_verify);
 }
 

@@ -20,6 +20,7 @@ struct VerifyArguments {
   std::vector<std::string> verifier_keys{};  // texts, or files that hold one
   std::string certificate{};                 // a file: it is checked, and no data directory
   std::string disclosure{};                  // the same
+  std::string coverage{};                    // the same
   bool no_keys = false;
   bool json = false;
 };

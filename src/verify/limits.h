@@ -29,6 +29,9 @@ inline constexpr std::uint32_t entry_depth_max = 128;
 inline constexpr std::size_t export_row_bytes_max = 128 << 20;
 inline constexpr std::uint32_t export_depth_max = 256;
 inline constexpr std::size_t disclosure_bytes_max = 64 << 20;
+// Of a report on captures, and the entries that it lists of each kind.
+inline constexpr std::size_t coverage_bytes_max = 64 << 20;
+inline constexpr std::uint64_t coverage_listed_max = 1'000;
 
 inline constexpr std::size_t signer_state_bytes_max = 4'096;
 inline constexpr std::size_t api_keys_max = 10'000;

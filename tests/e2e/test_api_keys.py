@@ -21,6 +21,7 @@ NEEDS = {("POST", "/api/events"): "ingest", ("POST", "/api/imports/json"): "inge
          ("POST", "/api/access/search"): "admin", ("GET", "/api/access/matrix"): "read",
          ("GET", f"/api/access/sessions/{SOME_ID}"): "admin",
          ("GET", "/api/access/review"): "admin", ("POST", "/api/access/review"): "admin",
+         ("GET", "/api/capture/coverage"): "read",
          ("GET", "/api/access/policy"): "read", ("PUT", "/api/access/policy"): "admin",
          ("POST", "/api/approvals"): "read", ("GET", "/api/approvals"): "read",
          ("GET", f"/api/approvals/{SOME_ID}"): "read", ("DELETE", f"/api/approvals/{SOME_ID}"): "read",

@@ -128,7 +128,7 @@ class World:
             "getSessionRecord": Request(f"/api/access/sessions/{self.session}"),
             "reviewAccess": Request(f"/api/access/review?month={self.month}"),
             "signReview": Request(body={"month": self.month, "size": 1}),
-            "getMatrix": Request(), "getPolicy": Request(),
+            "getCoverage": Request(), "getMatrix": Request(), "getPolicy": Request(),
             "changePolicy": Request(body={"version": policy["version"], "policy": policy["policy"]}),
             "createAccount": Request(body={"loginName": "{new name}", "displayName": "X", "roles": ["auditor"], **with_end("auditor")}), "listAccounts": Request(),
             "getAccount": Request("/api/accounts/{new account}"),

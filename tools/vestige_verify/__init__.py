@@ -12,5 +12,7 @@
   segment    containers, pages, hash files, id runs
   stream     one log: its segments, its tail, its tree and its checkpoint
   directory  all of it in order, and the files that belong to nothing
+  erasure, disclosure, export, coverage
+             files that the server hands out
   command    the command line
 """

@@ -4,8 +4,8 @@ import json
 import os
 import sys
 
-from . import disclosure, erasure, export
-from .directory import check_directory
+from . import coverage, disclosure, erasure, export
+from .directory import Witness, check_directory
 from .entry import read_canonical
 from .note import from_base64, parse_vkey, to_base64, verify_proof
 from .reader import Damage
@@ -34,16 +34,18 @@ def parse(arguments, description):
     parser.add_argument("--certificate", metavar="FILE", help="check a certificate of erasure instead; needs --vkey")
     parser.add_argument("--disclosure", metavar="FILE", help="check disclosed values of an entry instead; needs --vkey")
     parser.add_argument("--export", metavar="FILE", help="check an export instead; without --vkey nothing says who made it")
+    parser.add_argument("--coverage", metavar="FILE", help="check a report on captures instead, or with DATA, whose entries then have "
+                        "to give the same report; needs --vkey")
     parser.add_argument("--proof", metavar="FILE")
     parser.add_argument("--entry", metavar="FILE")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
-    subjects = [chosen.proof, chosen.certificate, chosen.disclosure, chosen.export, chosen.data]
+    subjects = [chosen.proof, chosen.certificate, chosen.disclosure, chosen.export, chosen.data or chosen.coverage]
     if bool(chosen.proof) != bool(chosen.entry) or subjects.count(None) != len(subjects) - 1:
-        parser.error("give a data directory, or --proof and --entry, or --certificate, or --disclosure, or --export")
-    if not chosen.data and not chosen.export and not chosen.vkey:
-        parser.error("--proof, --certificate and --disclosure need --vkey: they are as good as the key that they are held "
-                     "against")
+        parser.error("give a data directory, or --proof and --entry, or --certificate, or --disclosure, or --export, or --coverage")
+    if (not chosen.data or chosen.coverage) and not chosen.export and not chosen.vkey:
+        parser.error("--proof, --certificate, --disclosure and --coverage need --vkey: they are as good as the key that they are "
+                     "held against")
     return chosen
 
 
@@ -166,6 +168,35 @@ def check_export_file(chosen):
     return WRONG if bad else OK
 
 
+def check_coverage_file(chosen):
+    data, keys = read_file(chosen.coverage), verifier_keys(chosen)
+    recount = None
+    try:
+        report, checkpoint = coverage.check_coverage(data, keys)
+        if chosen.data:
+            recount = coverage.Recount(report, checkpoint)
+            directory = directory_of(chosen, recount)
+            first = directory.report.first
+            if first:
+                raise Damage(f"the data directory is damaged: {first.reason} ({place(first)})")
+            if directory.keys is None:
+                raise Damage("the entries of the data directory cannot be read without the root key")
+            recount.check(next((stream for stream in directory.streams if stream.name == recount.name), None))
+        reason = None
+    except Damage as damage:
+        reason = damage.reason
+    if chosen.json:
+        print(json.dumps({"ok": False, "reason": reason} if reason else {
+            "ok": True, "origin": checkpoint.origin, "size": checkpoint.size, "root": to_base64(checkpoint.root),
+            "gaps": report["gaps"], "madeAnew": recount is not None, "report": report}))
+    elif reason:
+        print(f"wrong: {reason}\n  in {chosen.coverage}")
+    else:
+        print(f"ok: {len(report['sources'])} sources with {report['gaps']} gaps, as {checkpoint.origin} signed it of its first "
+              f"{checkpoint.size} entries" + (", which give the same" if recount else ""))
+    return WRONG if reason else OK
+
+
 def place(finding):
     where = finding.file
     if finding.offset is not None:
@@ -201,7 +232,7 @@ def show(directory, result):
         print(f"and {result['findings'] - 1 - len(others[:SHOWN_MAX])} more")
 
 
-def check_data(chosen):
+def directory_of(chosen, witness=Witness()):
     if not os.path.isdir(chosen.data):
         raise Usage(f"{chosen.data} is no directory.")
     vault = chosen.vault or os.path.join(chosen.data, "vault")
@@ -209,7 +240,11 @@ def check_data(chosen):
     for folder, given in ((vault, chosen.vault), (signer, chosen.signer)):
         if given and not os.path.isdir(folder):
             raise Usage(f"{folder} is no directory.")
-    directory = check_directory(chosen.data, vault, signer, root_key(chosen, vault), verifier_keys(chosen))
+    return check_directory(chosen.data, vault, signer, root_key(chosen, vault), verifier_keys(chosen), witness)
+
+
+def check_data(chosen):
+    directory = directory_of(chosen)
     result = directory.result(chosen.stream)
     if chosen.json:
         print(json.dumps(result))
@@ -227,6 +262,8 @@ def main(arguments, description):
             return check_disclosure_file(chosen)
         if chosen.export:
             return check_export_file(chosen)
+        if chosen.coverage:
+            return check_coverage_file(chosen)
         return check_proof(chosen) if chosen.proof else check_data(chosen)
     except Usage as error:
         print(error, file=sys.stderr)

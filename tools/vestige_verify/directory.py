@@ -94,13 +94,24 @@ class VaultReport:
         self.findings(f"vault/{name}", damage)
 
 
+class Witness:
+    """Whom a reading shows what it finds; this one looks at nothing."""
+
+    def take(self, stream, index, entry):
+        """Every entry that could be read, in no order."""
+
+    def sizes(self, stream):
+        """At which the root of the tree is to be kept."""
+        return set()
+
+
 class Directory:
     """One reading of a directory. `root_key`: bytes, or None to check without keys."""
 
-    def __init__(self, folder, vault_folder, signer_folder, root_key, vkeys, progress):
+    def __init__(self, folder, vault_folder, signer_folder, root_key, vkeys, progress, witness=Witness()):
         self.folder, self.vault_folder, self.signer_folder = folder, vault_folder, signer_folder
         self.signer_name = "signer"
-        self.root_key, self.vkeys, self.progress = root_key, vkeys, progress
+        self.root_key, self.vkeys, self.progress, self.witness = root_key, vkeys, progress, witness
         self.report = Findings()
         self.note = self.report.note
         self.keys, self.sections, self.manifest, self.streams = None, None, None, []
@@ -307,12 +318,12 @@ def files_below(folder, apart, known, unknown):
     return sorted(found)
 
 
-def check_directory(folder, vault_folder, signer_folder, root_key, vkeys):
+def check_directory(folder, vault_folder, signer_folder, root_key, vkeys, witness=Witness()):
     """A Directory after check(). Beside a running server files may be replaced while they are read: what looks
     bad is looked at again when the manifest is another one by then."""
     for _ in range(ATTEMPTS_MAX):
         before = manifest_bytes(folder)
-        directory = Directory(folder, vault_folder, signer_folder, root_key, vkeys, Progress())
+        directory = Directory(folder, vault_folder, signer_folder, root_key, vkeys, Progress(), witness)
         directory.check()
         directory.progress.clear()
         if not directory.report.count or manifest_bytes(folder) == before:

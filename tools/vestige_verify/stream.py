@@ -16,7 +16,7 @@ COUNTER_AFTER_FIRST_SIGNATURE = 2  # a crash may come between it and the first c
 
 
 class Stream:
-    """`shared` has keys, sections, report(file, damage, stream), progress, folder, signer_folder, vkeys, note(), and of
+    """`shared` has keys, sections, report(file, damage, stream), witness, progress, folder, signer_folder, vkeys, note(), and of
     the log that was read: log_whole, last_log_file, stopped_in_order."""
 
     def __init__(self, listed, data_id, shared):
@@ -164,6 +164,7 @@ class Stream:
         if index >= self.sealed:
             self.take_sections(entry, blobs, index, file)
             self.entries += 1
+            self.shared.witness.take(self.name, index, entry)
 
     def take_end(self, size):
         self.end_mark = size
@@ -174,7 +175,7 @@ class Stream:
     # What the segments hold.
 
     def walk(self):
-        self.wanted = self.signed_sizes()
+        self.wanted = self.signed_sizes() | self.shared.witness.sizes(self.name)
         for listed in self.listed.segments:
             self.walk_segment(listed)
         self.check_frontier()
@@ -319,6 +320,7 @@ class Stream:
             raise Damage(f"receivedAt is {entry['receivedAt']}, the entry before has {self.received}: it never decreases")
         self.received = entry["receivedAt"]
         self.take_sections(entry, blobs, index, path)
+        self.shared.witness.take(self.name, index, entry)
         return self.fingerprint(entry)
 
     def take_sections(self, entry, blobs, index, file):

@@ -1,6 +1,6 @@
 // The handlers, by resource. One file each: authorise.cc, approvals.cc, looks.cc, events.cc, search.cc,
 // export.cc, records.cc, entities.cc, keys.cc, sign_in.cc, sessions.cc, accounts.cc, customer_links.cc,
-// tenants.cc, policy.cc, review.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
+// tenants.cc, policy.cc, review.cc, coverage.cc, cursors.cc, subjects.cc, tlog.cc, service.cc, streams.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -186,6 +186,7 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void get_session_record(const Caller& caller, http::Request request, http::Responder responder);
   void get_review(const Caller& caller, http::Request request, http::Responder responder);
   void post_review(const Caller& caller, http::Request request, http::Responder responder);
+  void get_coverage(const Caller& caller, http::Request request, http::Responder responder);
   void get_policy(const Caller& caller, http::Request request, http::Responder responder);
   void put_policy(const Caller& caller, http::Request request, http::Responder responder);
   void get_record(const Caller& caller, http::Request request, http::Responder responder);

@@ -43,6 +43,7 @@ void declare_tenant(CLI::App& app, Invocation& invocation);
 void declare_approval(CLI::App& app, Invocation& invocation);
 void declare_subject(CLI::App& app, Invocation& invocation);  // erase, subject, reauthorise
 void declare_capture(CLI::App& app, Invocation& invocation);
+void declare_coverage(CLI::App& app, Invocation& invocation);
 void declare_bench(CLI::App& app, Invocation& invocation);
 
 // --url, --data, --ca-file, --json, and --key where the command needs one.
