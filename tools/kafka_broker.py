@@ -27,9 +27,9 @@ class Failed(Exception):
     """Kafka did not do what it was asked; the text is what it said."""
 
 
-def java(jars, main, *arguments):
-    """The command line of one of Kafka's programs."""
-    return [*JAVA, "-cp", f"{jars}/*", main, *[str(argument) for argument in arguments]]
+def java(jars, main, *arguments, level="info"):
+    """The command line of one of Kafka's programs; `level` is that of its log."""
+    return [*JAVA, f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}", "-cp", f"{jars}/*", main, *[str(argument) for argument in arguments]]
 
 
 def new_cluster_id():
