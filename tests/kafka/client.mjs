@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { randomUUID } from 'node:crypto';
 import kafkajs from 'kafkajs';
 
-const { AssignerProtocol, Kafka, logLevel } = kafkajs;
+const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 const brokers = process.argv[2].split(',');
 const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING, requestTimeout: 10000, connectionTimeout: 3000,
   retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 60 } });
@@ -117,7 +117,7 @@ class Load {
       const messages = [...Array(commands).keys()].map((one) => ({ partition, key: `${partition}`, value: JSON.stringify({
         id: randomUUID(), action: 'UPDATED', targetType: 'LOAD', targetId: `${partition}`, detail: { number: number + one } }) }));
       while (!(await this.sent(topic, messages)));
-      this.acknowledged += commands;
+      this.acknowledged += commands;  // each is numbered once, however often it was sent
     }
   }
 
@@ -145,11 +145,15 @@ const does = {
   },
   grow: async ({ topic, partitions }) => (await administrator()).createPartitions({
     topicPartitions: [{ topic, count: partitions }] }),
-  remove: async ({ topics }) => (await administrator()).deleteTopics({ topics }),
+  configure: async ({ topic, config }) => (await administrator()).alterConfigs({ validateOnly: false, resources: [{
+    type: ConfigResourceTypes.TOPIC, name: topic,
+    configEntries: Object.entries(config).map(([name, value]) => ({ name, value })) }] }),
   ends: async ({ topic }) => (await (await administrator()).fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
     partition, low: Number(low), high: Number(high) })),
-  cut: async ({ topic, partition, offset }) => (await administrator()).deleteTopicRecords({
-    topic, partitions: [{ partition, offset: `${offset}` }] }),
+  cut: async ({ topic, partition, offset }) => {
+    await (await administrator()).fetchTopicOffsets(topic);  // kafkajs looks for leaders among topics that it was asked about
+    return (await administrator()).deleteTopicRecords({ topic, partitions: [{ partition, offset: `${offset}` }] });
+  },
   leader: async ({ topic, partition }) => (await (await administrator()).fetchTopicMetadata({ topics: [topic] }))
     .topics[0].partitions.find((one) => one.partitionId === partition).leader,
   places: async ({ group, topic }) => Object.fromEntries(
@@ -196,7 +200,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     answer = { result: (await does[request.do](request)) ?? null };
   } catch (error) {
-    answer = { error: `${request.do}: ${error.stack}` };
+    answer = { error: `${request.do}: ${error.stack} ${JSON.stringify(error)}` };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

@@ -141,8 +141,9 @@ def test_poison_among_good_commands(context):
         batch += [message(command(targetId=f"good {number}"), partition=randomly.randrange(PARTITIONS)) for number in range(200)]
         randomly.shuffle(batch)
         source.client.send(TOPIC, *batch)
-    source.check()
+    messages, _ = source.check()
     assert source.figure("refused_total") == 2 * len(POISON)
+    assert source.figure("rows_total") == len(messages) - 2 * len(POISON) and source.figure("connected") == 1
 
 
 def test_a_flood_of_poison(context):
@@ -159,8 +160,8 @@ def test_a_flood_of_poison(context):
     source.check()
 
 
-def test_a_topic_for_dead_letters_that_is_missing(context):
-    """The partition of a poisoned command waits and says so, the others go on; when the topic is made, so does it."""
+def test_a_topic_for_dead_letters_that_is_missing_or_too_narrow(context):
+    """The partition of a poisoned command waits and says so, the others go on; when the topic is there, and takes it, so does it."""
     cluster = Cluster(context)
     source = Source(context, cluster, [TOPIC], 2, letters=False)
     source.server.start()
@@ -176,9 +177,24 @@ def test_a_topic_for_dead_letters_that_is_missing(context):
     source.make_dead_letters()
     source.check()
     wait_until(lambda: source.figure("lag_messages") == 0, "no lag")
+    # A message that the topic just takes: with its reason it is longer than the same size of another one.
+    source.client.send(TOPIC, message("x" * 1_048_450, key="poison"))
+    wait_until(lambda: "Message size too large" in source.server.log.read_text(), "a warning")
+    source.client("configure", topic=f"{TOPIC}.dlq", config={"max.message.bytes": "1052684"})
+    source.check()
 
 
 # ------------------------------------------------------------------------------------------------- rebalances
+
+def check_load(events, acknowledged):
+    """What the load of client.mjs had acknowledged is there, as many and in the order in which it was numbered."""
+    numbers = {}
+    for event in events:
+        if event.get("targetType") == "LOAD":
+            numbers.setdefault(event["targetId"], []).append(event["detail"]["number"])
+    assert acknowledged > 0 and sum(map(len, numbers.values())) == acknowledged, (acknowledged, numbers)
+    assert all(found == list(range(len(found))) for found in numbers.values()), numbers
+
 
 def test_the_group_changes_under_load(context):
     """Somebody else takes partitions of the group and leaves, the topic gets more of them, another topic comes that the pattern
@@ -204,8 +220,9 @@ def test_the_group_changes_under_load(context):
     source.topics.append(other)
     source.partitions[other] = 1
     source.catch_up()
-    assert source.client("stop") > 400
+    acknowledged = source.client("stop")
     _, events = source.check()
+    check_load(events, acknowledged)
     assert {event["context"]["partition"] for event in events} == set(range(PARTITIONS + 2))
     # Others see where it is.
     ends = {str(one["partition"]): one["high"] for one in source.client("ends", topic=TOPIC)}
@@ -236,9 +253,9 @@ def test_kafka_and_the_server_are_killed_under_load(context):
         time.sleep(randomly.uniform(0, 0.5))
         source.server.kill()
         source.server.start()
-    assert source.client("stop") > 100 * KILLS
-    messages, _ = source.check(crashed=True)
-    print(f"{len(messages)} messages")
+    acknowledged = source.client("stop")
+    _, events = source.check(crashed=True)
+    check_load(events, acknowledged)
 
 
 def test_leaders_fail_under_load(context):
@@ -258,8 +275,9 @@ def test_leaders_fail_under_load(context):
         wait_until(lambda: source.client("acknowledged") > acknowledged + 100, "load on two nodes")
         wait_until(lambda: source.figure("rows_total") > rows + 100, "commands on record with two nodes")
         cluster.start(node)
-    source.client("stop")
-    source.check(crashed=True)
+    acknowledged = source.client("stop")
+    _, events = source.check(crashed=True)
+    check_load(events, acknowledged)
 
 
 def leader(source, partition):
