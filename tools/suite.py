@@ -3,9 +3,10 @@
 
 Called by ./test, ./dev and .ci/run after they have built what is needed:
 
-  suite.py [--units DIR] [--e2e] [--check NAME=COMMAND ...] [--fuzz DIR --seconds N] [--filter TEXT]
+  suite.py [--units DIR] [--e2e [FOLDER]] [--check NAME=COMMAND ...] [--fuzz DIR --seconds N] [--filter TEXT]
 
---units also replays the corpora of the fuzzers (x_replay beside the test binaries).
+--units also replays the corpora of the fuzzers (x_replay beside the test binaries). FOLDER has the end-to-end tests to run;
+tests/e2e where none is named.
 
 One line for each binary, end-to-end test and check; the whole output of what failed; the names of skipped
 tests; and a last line "N passed, N failed, N skipped". With VESTIGE_RESULTS set to a folder, the counts go
@@ -274,11 +275,21 @@ def run_units(directory, text, tally):
             done.result()
 
 
-def run_e2e(text, tally):
+def run_e2e(folder, text, tally):
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
     import run as e2e  # tests/e2e/run.py, which also runs by itself
 
-    for file in e2e.files(text):
+    try:
+        reason = e2e.why_not(ROOT / folder)
+    except SystemExit as failed:
+        tally.add(0, [f"{folder}/prepare.py"], [])
+        tally.report(f"FAIL  {folder}/prepare.py", tail(str(failed)))
+        return
+    if reason:
+        tally.add(0, [], [(folder, reason)])
+        tally.report(f"skip  e2e  {folder}")
+        return
+    for file in e2e.files(text, ROOT / folder):
         status, output, _ = run(e2e.command(file, text), E2E_SECONDS_MAX * scale())
         for outcome in e2e.outcomes(file, status, output, ending(status, E2E_SECONDS_MAX * scale())):
             label = f"e2e  {outcome['name']}"
@@ -385,7 +396,7 @@ def self_test():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", action="append", default=[], metavar="DIR")
-    parser.add_argument("--e2e", action="store_true")
+    parser.add_argument("--e2e", action="append", nargs="?", const="tests/e2e", default=[], metavar="FOLDER")
     parser.add_argument("--check", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--fuzz", metavar="DIR")
     parser.add_argument("--seconds", type=int, default=20)
@@ -410,8 +421,8 @@ def main():
     for directory in arguments.units:
         run_units(directory, text, tally)
         run_replays(directory, text, tally)
-    if arguments.e2e:
-        run_e2e(text, tally)
+    for folder in arguments.e2e:
+        run_e2e(folder, text, tally)
     if arguments.fuzz:
         run_fuzzers(arguments.fuzz, arguments.seconds, text, tally)
     if text and not tally.total():

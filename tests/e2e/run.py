@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end tests: every function test_* of every tests/e2e/test_*.py, in the order of the file.
+"""Runs end-to-end tests: every function test_* of every test_*.py in a folder, in the order of the file.
 
-  tests/e2e/run.py [TEXT]     those whose file or function name contains TEXT; all without
-  VESTIGE_BINARY=FILE         the server to test; build/e2e/vestige by default
+  tests/e2e/run.py [--in FOLDER] [TEXT]   those whose file or function name contains TEXT, all without; of tests/e2e without --in
+  VESTIGE_BINARY=FILE                     the server to test; build/e2e/vestige by default
+
+A folder may have a prepare.py, which runs first: where it ends with status 77, what the tests need cannot be had here; they are
+skipped, and it has said why.
 
 Each file runs in a Python process of its own, so that one which hangs or dies takes nothing with it. A test
 takes one argument, a harness.Context. It passes by returning, is skipped by context.skip(reason) and fails by
@@ -24,12 +27,13 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS_MAX = 900
+CANNOT_PREPARE = 77
 MARK = "\x1eoutcome "  # begins a line that reports a test; nothing that a test prints begins so
 
 
-def files(text=""):
+def files(text="", folder=HERE):
     found = []
-    for file in sorted(HERE.glob("test_*.py")):
+    for file in sorted(pathlib.Path(folder).glob("test_*.py")):
         if not text or text in file.stem or any(text in name for name in functions_in(file)):
             found.append(file)
     return found
@@ -41,6 +45,19 @@ def functions_in(file):
 
 def command(file, text=""):
     return [sys.executable, str(HERE / "run.py"), "--file", str(file), text]
+
+
+def why_not(folder):
+    """Prepares the tests of a folder; gives the line that says why they cannot run here, or nothing."""
+    script = pathlib.Path(folder) / "prepare.py"
+    if not script.exists():
+        return ""
+    done = subprocess.run([sys.executable, str(script)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=SECONDS_MAX, check=False)
+    said = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode not in (0, CANNOT_PREPARE):
+        raise SystemExit(f"{script} ended with status {done.returncode}\n{said}")
+    return said.split("\n")[-1] if done.returncode else ""
 
 
 def outcomes(file, status, output, ending):
@@ -93,7 +110,7 @@ def run_test(name, function):
 
 
 def run_one_file(file, text):
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(pathlib.Path(file).parent), str(HERE)]
     # A stop from outside unwinds through end_all of the test at hand.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     module = importlib.import_module(pathlib.Path(file).stem)
@@ -111,9 +128,16 @@ def main():
     if sys.argv[1:2] == ["--file"]:
         run_one_file(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
         return 0
-    text = sys.argv[1] if len(sys.argv) > 1 else ""
+    arguments, folder = sys.argv[1:], HERE
+    if arguments[:1] == ["--in"]:
+        folder, arguments = pathlib.Path(arguments[1]), arguments[2:]
+    text = arguments[0] if arguments else ""
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for file in files(text):
+    reason = why_not(folder)
+    if reason:
+        counts["skipped"] += 1
+        print(f"skipped {folder}: {reason}")
+    for file in [] if reason else files(text, folder):
         child = subprocess.run(command(file, text), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, timeout=SECONDS_MAX, check=False)
         for outcome in outcomes(file, child.returncode, child.stdout.decode("utf-8", "replace"),

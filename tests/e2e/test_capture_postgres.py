@@ -13,6 +13,7 @@ import threading
 import time
 
 import harness
+import page_parts
 import postgresql
 import type_values
 from capture_parts import Source, Witnesses, fold, read_message, sides
@@ -530,7 +531,6 @@ wait_until_recorded() {
   return 1
 }
 """
-PARTED = "== the next block =="
 PASSWORDS = ("secret-of-the-administrator", "secret-of-vestige")
 
 
@@ -540,7 +540,6 @@ def stubs(folder):
     (folder / "systemctl").write_text(f'#!/bin/sh\ntouch {folder}/wanted\nwhile [ -e {folder}/wanted ]; do sleep 0.05; done\n')
     for name in ("sudo", "systemctl"):
         (folder / name).chmod(0o755)
-    (folder / "vestige").symlink_to(harness.BINARY)
     (folder / "examples").symlink_to(harness.ROOT / "examples")
 
 
@@ -557,18 +556,16 @@ def restart_when_wanted(folder, cluster, over):
 def script_of(page, url, port):
     """The blocks of the page, in order; the server runs beside them. After each block that changes something, what follows waits
     until it is on record, which somebody who reads does by reading."""
-    begin = 'vestige serve --config vestige.toml --port ' + url.rsplit(":", 1)[1] + ' >>serve.log 2>&1 & server_process=$!\n' \
-            f'until curl -sf {url}/readyz >/dev/null; do kill -0 $server_process; sleep 0.05; done\nwait_until_recorded\n'
-    end = "kill $server_process; wait $server_process\n"
-    script = WAITING + "set -eo pipefail\ntrap 'kill $server_process 2>/dev/null || true' EXIT\n"
-    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S):
+    begin = page_parts.server_in_background(url) + "wait_until_recorded\n"
+    script = WAITING
+    for kind, block in page_parts.blocks(page):
         if kind in ("serve", "restart"):
-            assert block == "vestige serve --config vestige.toml\n", block
-            script += (end if kind == "restart" else "") + begin
+            assert block == page_parts.SERVE, block
+            script += (page_parts.END_SERVER if kind == "restart" else "") + begin
         elif kind in ("", "stop"):
-            script += (end if kind == "stop" else "") + block
+            script += (page_parts.END_SERVER if kind == "stop" else "") + block
             script += "wait_until_recorded\n" if "UPDATE " in block or "change.sql" in block else ""
-            script += f"echo '{PARTED}'\n"
+            script += f"echo '{page_parts.PARTED}'\n"
     return script.replace("http://127.0.0.1:8080", url).replace("127.0.0.1:5432", f"127.0.0.1:{port}")
 
 
@@ -583,18 +580,12 @@ def test_every_command_of_the_page_works(context):
     watcher.start()
     page = (harness.ROOT / "docs/capture/postgres.md").read_text()
     assert all(word in page for word in PASSWORDS)
-    environment = harness.clean_environment({"PATH": f"{folder}:{postgresql.postgres_cluster.BINARIES}:/usr/bin:/bin"})
-    output, errors = folder / "output", folder / "errors"
     try:
-        with open(output, "wb") as to, open(errors, "wb") as wrong:
-            shell = context.spawn(["bash", "-c", script_of(page, url, cluster.port)], stdout=to, stderr=wrong, cwd=folder, env=environment)
-            status = shell.wait(harness.COMMAND_SECONDS_MAX)
+        answers = page_parts.run(context, script_of(page, url, cluster.port), [postgresql.postgres_cluster.BINARIES])
     finally:
         over.set()
         watcher.join()
-    log = folder / "serve.log"
-    assert status == 0, (output.read_text()[-3000:], errors.read_text()[-3000:], log.read_text()[-3000:] if log.exists() else "no server")
-    check_answers_of_the_page(output.read_text().split(PARTED + "\n"))
+    check_answers_of_the_page(answers)
     assert cluster.psql("SELECT 1 FROM pg_replication_slots UNION ALL SELECT 1 FROM pg_roles WHERE rolname = 'vestige'") == []
     assert cluster.psql("SELECT 1 FROM pg_publication", "contacts") == []
 

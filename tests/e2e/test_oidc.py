@@ -10,7 +10,6 @@ import http.client
 import http.cookiejar
 import json
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -18,6 +17,7 @@ import urllib.parse
 import urllib.request
 
 import harness
+import npm_packages
 import people
 from api_parts import ask
 
@@ -27,44 +27,19 @@ PROBE = harness.ROOT / "build" / "dev" / "oidc_login_probe"
 CALLBACK = "https://audit.example/api/sign-in/test/callback"
 SECRETS = {"RS256": "the secret: 100% & more", "PS256": "another/secret+", "ES256": "a-third-secret",
            "EdDSA": "a-fourth-secret"}
-INSTALL_SECONDS_MAX = 300
 READY_SECONDS_MAX = 60
 
 
 def install(context):
     """The provider's packages, as the lock file names them, once; from npm's cache in build/ where it has them."""
     if not install.tried:
-        install.tried, install.failure = True, why_not_installed()
+        install.tried, install.failure = True, npm_packages.why_not_installed(
+            SOURCES, INSTALLED, ["provider.mjs"], "the identity provider of tests/oidc")
     if install.failure:
         context.skip(install.failure)
 
 
 install.tried, install.failure = False, ""
-
-
-def why_not_installed():
-    """Installs; gives one line that says why it could not, or nothing."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        return "needs node and npm for an identity provider that is not ours"
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "provider.mjs"):
-        shutil.copy(SOURCES / name, INSTALLED / name)
-    stamp, lock = INSTALLED / "installed.lock", (SOURCES / "package-lock.json").read_bytes()
-    if stamp.exists() and stamp.read_bytes() == lock:
-        return ""
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1",
-               "--fetch-timeout=30000", "--cache", str(harness.ROOT / "build" / "npm-cache")]
-    try:
-        done = subprocess.run(command, cwd=INSTALLED, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=INSTALL_SECONDS_MAX, check=False)
-    except subprocess.TimeoutExpired:
-        return f"npm ci took longer than {INSTALL_SECONDS_MAX} s to install the provider of tests/oidc"
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().split("\n")
-        said = [line for line in words if line.startswith(("npm ERR!", "npm error"))]
-        return f"npm ci cannot install the provider of tests/oidc: {(said or words)[0]}"
-    stamp.write_bytes(lock)
-    return ""
 
 
 def node(*arguments):
