@@ -76,7 +76,8 @@ class Load:
     after it."""
 
     def __init__(self, cluster, database, scripts, randomly, writers=WRITERS):
-        self.writers = [Writer(cluster, database, scripts(number, random.Random(randomly.getrandbits(64)))) for number in range(writers)]
+        made = [scripts(number, random.Random(randomly.getrandbits(64))) for number in range(writers)]
+        self.writers = [Writer(cluster, database, script) for script in made]
 
     def __enter__(self):
         for writer in self.writers:
@@ -140,13 +141,15 @@ class Contacts(Script):
     def change(self):
         pick = self.random
         phone, other = f"9{pick.randrange(10**7):07}", pick.randrange(1, 10**6)
-        insert = f"INSERT INTO contacts (name, phone, language_id, organization_id) VALUES ('n {other}', '{phone}', {pick.randrange(5)}, 7)"
-        some = f"id IN (SELECT id FROM contacts ORDER BY id DESC OFFSET {pick.randrange(20)} LIMIT {pick.choice([1, 1, 1, 3, 20])})"
+        into = "INSERT INTO contacts (name, phone, language_id, organization_id)"
+        insert = f"{into} VALUES ('n {other}', '{phone}', {pick.randrange(5)}, 7)"
+        some = (f"id IN (SELECT id FROM contacts ORDER BY id DESC OFFSET {pick.randrange(20)} "
+                f"LIMIT {pick.choice([1, 1, 1, 3, 20])})")
         return pick.choice([
             insert + ";", insert + ";",
             insert + " ON CONFLICT (phone, organization_id) DO UPDATE SET name = excluded.name;",
-            f"INSERT INTO contacts (name, phone, language_id, organization_id) SELECT 'many', '8{self.number}' || lpad(({other} + g)::text, 8, '0'),"
-            f" 1, 7 FROM generate_series(1, {pick.randrange(1, 30)}) g;",
+            f"{into} SELECT 'many', '8{self.number}' || lpad(({other} + g)::text, 8, '0'), 1, 7 "
+            f"FROM generate_series(1, {pick.randrange(1, 30)}) g;",
             f"UPDATE contacts SET name = 'n {other}', updated_at = '2026-01-01 00:00:00' WHERE {some};",
             f"UPDATE contacts SET fields = fields || '{{\"n{pick.randrange(4)}\": {other}}}', status = 'processing' WHERE {some};",
             f"UPDATE contacts SET settings = jsonb_build_object('long', (SELECT string_agg(md5((g + {other})::text), '') "
@@ -169,10 +172,10 @@ class Large(Contacts):
             lines.append(f"SAVEPOINT s{step};")
             if self.random.random() < 0.3:
                 lines.append(self.message())
-            lines.append("INSERT INTO contacts (name, phone, language_id, organization_id, settings) SELECT 'large', "
-                         f"'6{self.number}' || lpad('{self.count}', 6, '0') || lpad('{step}', 2, '0') || lpad(g::text, 4, '0'), 2, 7, jsonb_build_object("
-                         f"'long', (SELECT string_agg(md5((g * 100 + part)::text), '') FROM generate_series(1, 96) part)) "
-                         f"FROM generate_series(1, {self.random.randint(20, 150)}) g;")
+            lines.append("INSERT INTO contacts (name, phone, language_id, organization_id, settings) "
+                         f"SELECT 'large', '6{self.number}{self.count:06}{step:02}' || lpad(g::text, 4, '0'), 2, 7, "
+                         "jsonb_build_object('long', (SELECT string_agg(md5((g * 100 + part)::text), '') "
+                         f"FROM generate_series(1, 96) part)) FROM generate_series(1, {self.random.randint(20, 150)}) g;")
             if self.random.random() < 0.2:
                 lines.append(f"ROLLBACK TO s{step};")
         lines.append(self.change())

@@ -103,7 +103,7 @@ class Witnesses:
 
     def rows(self, table):
         """Each row's texts, in no order."""
-        return [json.loads(row) for row, in self.psql(f"SELECT witness.texts('{table}'::regclass, entry) FROM {table} entry")]
+        return [json.loads(row) for row, in self.psql(f"SELECT witness.texts('{table}'::regclass, entry) FROM ONLY {table} entry")]
 
     def noted(self, snapshot):
         """By transaction: what the triggers noted, less what a snapshot has seen already."""
@@ -223,7 +223,9 @@ class Source:
         and what the trail amounts to is what the tables hold. Gives the events, without those of snapshots that a crash
         interrupted."""
         self.catch_up()
-        events = self.events()
+        return self.check_events(self.events())
+
+    def check_events(self, events):
         assert len({event["id"] for event in events}) == len(events)
         taken = self.snapshot_taken()
         events = [event for event in events if event["action"] != "SNAPSHOT" or event["context"]["lsn"] == taken["at"]]

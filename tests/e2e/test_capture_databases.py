@@ -24,7 +24,8 @@ MOMENTS = max(2, round(3 * SCALE))          # of each database, beside the end
 FILES = {"chinook": "chinook-postgresql.sql.zst", "northwind": "northwind.sql.zst", "world": "world.sql.zst"}
 # One real table loses its key, so that there is one without.
 KEYLESS = "public.countrylanguage"
-KEYLESS_CHANGES = {"bpchar": "CASE WHEN {0} = 'XXX' THEN 'YYY' ELSE 'XXX' END", "text": "{0} || 'x'", "bool": "NOT {0}", "float4": "0.5 - {0}"}
+KEYLESS_CHANGES = {"bpchar": "CASE WHEN {0} = 'XXX' THEN 'YYY' ELSE 'XXX' END", "text": "{0} || 'x'", "bool": "NOT {0}",
+                   "float4": "0.5 - {0}"}
 TEXT_CHARACTERS_MAX = 200
 
 
@@ -158,7 +159,8 @@ class Captured:
         rows = [check_moment(self.rebuilt, tables, events, moment) for moment in self.moments]
         # It moved between the moments, and every type of it was written.
         assert all(before.rows != after.rows for before, after in zip(self.moments, self.moments[1:])), self.source.name
-        written = {(event["targetType"], element["field"]) for event in events if event["action"] == "UPDATED" for element in event.get("changes", ())}
+        written = {(event["targetType"], element["field"]) for event in events if event["action"] == "UPDATED"
+                   for element in event.get("changes", ())}
         kinds = {column.kind for table in self.tables for column in table.columns}
         changed = {column.kind for table in self.tables for column in table.columns if (table.name, column.name.strip('"')) in written}
         assert changed == kinds, kinds - changed

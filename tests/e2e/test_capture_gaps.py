@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import time
 
+import postgresql
 from capture_load import Session
-from capture_parts import cluster_with_contacts, contacts_source
+from capture_parts import Source, cluster_with_contacts, contacts_source
 
 WAIT_SECONDS_MAX = 90
 MIB = 1 << 20
@@ -31,7 +32,8 @@ def check_gap(source, cause):
 
 def names(events):
     """Those that contacts got in these events."""
-    return {element["new"] for event in events for element in event.get("changes", ()) if element["field"] == "name" and element.get("new")}
+    return {element["new"] for event in events for element in event.get("changes", ())
+            if element["field"] == "name" and element.get("new")}
 
 
 def test_a_slot_that_was_moved_is_a_gap(context):
@@ -53,6 +55,7 @@ def test_a_slot_that_keeps_too_much_is_given_up(context):
     source = contacts_source(context, cluster, lag_bytes_max=1300 * MIB)
     source.server.start()
     source.check()
+    slot = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'vestige_crm'"
     held = Session(cluster, "contacts")
     assert held.do("BEGIN; UPDATE contacts SET name = 'Held' WHERE id = 1;")
     # Each of them ends a file of 16 MiB.
@@ -62,9 +65,9 @@ def test_a_slot_that_keeps_too_much_is_given_up(context):
     wait_until(lambda: "MiB of log for it; past 1300 MiB (lag_bytes_max) the slot is given up" in log.read_text(), "no warning")
     cluster.psql("UPDATE contacts SET name = 'Before it was given up' WHERE id = 2", "contacts")
     source.catch_up()
-    assert cluster.psql("SELECT 1 FROM pg_replication_slots WHERE slot_name = 'vestige_crm'") == [["1"]]
+    assert cluster.psql(slot) == [["1"]]
     cluster.psql(switch * 20, "contacts")
-    wait_until(lambda: not cluster.psql("SELECT 1 FROM pg_replication_slots WHERE slot_name = 'vestige_crm'"), "the slot is still there")
+    wait_until(lambda: not cluster.psql(slot), "the slot is still there")
     wait_until(lambda: "the slot was given up" in log.read_text(), "nothing is said of it")
     wait_until(lambda: "vestige capture postgres init" in log.read_text(), "what to do about it is not said")
     assert held.do("COMMIT;")
@@ -122,19 +125,39 @@ def test_a_table_that_is_emptied_while_a_snapshot_begins_is_in_it(context):
     source.check()
 
 
+def test_rows_of_tables_that_inherit_are_not_the_tables_own(context):
+    """PostgreSQL reads them with the table, but sends their changes as those of their own: what is on record of them would stand
+    still for ever."""
+    cluster = postgresql.Cluster(context)
+    cluster.create_database("shop")
+    cluster.psql("CREATE TABLE item (id int PRIMARY KEY, name text); CREATE TABLE book () INHERITS (item); "
+                 "ALTER TABLE item REPLICA IDENTITY FULL; ALTER TABLE book REPLICA IDENTITY FULL; "
+                 "INSERT INTO item VALUES (1, 'pen'); INSERT INTO book VALUES (2, 'atlas')", "shop")
+    source = Source(context, cluster, "shop", ["public.item"])
+    source.server.start()
+    source.catch_up()
+    cluster.psql("UPDATE item SET name = name || '.'; DELETE FROM book", "shop")
+    source.check()
+
+
 def test_a_snapshot_has_nothing_that_postgresql_can_lose(context):
     """Where commits do not wait for the disk, a session sees what a crash takes back. Positions and numbers of transactions are then
     given out again."""
     cluster = cluster_with_contacts(context, synchronous_commit="off", wal_writer_delay="5s", bgwriter_delay="5s")
     source = contacts_source(context, cluster)
     cluster.psql("CHECKPOINT", "contacts")
+
+    def insert(name, phone):
+        cluster.psql("INSERT INTO contacts (name, phone, language_id, organization_id) "
+                     f"VALUES ('{name}', '{phone}', 1, 7)", "contacts")
+
     for number in range(20):
-        cluster.psql(f"INSERT INTO contacts (name, phone, language_id, organization_id) VALUES ('lost', '70000{number:03}', 1, 7)", "contacts")
+        insert("lost", f"70000{number:03}")
     source.server.start()
     wait_until(lambda: source.about_itself("SNAPSHOT_TAKEN"), "no snapshot")
     cluster.kill()
     cluster.start()
     for number in range(5):
-        cluster.psql(f"INSERT INTO contacts (name, phone, language_id, organization_id) VALUES ('kept', '80000{number:03}', 1, 7)", "contacts")
+        insert("kept", f"80000{number:03}")
     source.catch_up()
     source.check_since_snapshot()
