@@ -5,10 +5,13 @@ committed before that position is in it and nothing else is. The trail up to the
 rows. Each row is compared as the text that PostgreSQL writes of it."""
 import collections
 import json
+import time
 
 from capture_parts import DIGEST_OVER_BYTES, fold_all, lsn_number
+from postgresql import Failed
 
 ROWS_SHOWN = 3
+HOLD_SECONDS_MAX = 60
 LONG = "a row with a value of which the trail has the digest"
 
 
@@ -18,12 +21,18 @@ class Moment:
 
 
 def take_moment(psql, tables):
-    """Writers that have begun are waited for, and then wait. Of two that wait for each other it is they who give up: they look for
-    that after a second, this after a minute. Locks come first, since the snapshot is taken with what is asked first."""
-    (_, lsn), *rows = psql(f"SET deadlock_timeout = '1min'; BEGIN ISOLATION LEVEL REPEATABLE READ; "
-                           f"LOCK TABLE {', '.join(tables)} IN SHARE MODE; SELECT 'lsn', pg_current_wal_insert_lsn(); "
-                           f"{rows_of(tables)}; COMMIT")
-    return Moment(lsn_number(lsn), by_table(tables, rows))
+    """Writers that have begun are waited for, and then wait. Where one and we wait for each other it is we who give up, and try it
+    again. Locks come first, since the snapshot is taken with what is asked first."""
+    deadline = time.monotonic() + HOLD_SECONDS_MAX
+    while True:
+        try:
+            (_, lsn), *rows = psql(f"SET lock_timeout = '500ms'; BEGIN ISOLATION LEVEL REPEATABLE READ; "
+                                   f"LOCK TABLE {', '.join(tables)} IN SHARE MODE; SELECT 'lsn', pg_current_wal_insert_lsn(); "
+                                   f"{rows_of(tables)}; COMMIT")
+            return Moment(lsn_number(lsn), by_table(tables, rows))
+        except Failed as failed:
+            if "lock timeout" not in str(failed) or time.monotonic() > deadline:
+                raise
 
 
 def by_table(tables, rows):

@@ -17,6 +17,7 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,6 +39,9 @@ STRIKES_AT_FIRST_MAX = 3  # while the rows that are there are read
 STRIKES_MIN, STRIKES_MAX = 3, 7
 TRANSACTIONS_AT_LAST = 30  # of each part, when nobody is killed any more
 SNAPSHOT_SECONDS_MAX = 120
+# PostgreSQL 15 that is told to stop just when it begins anew, since one of its processes was killed, may do neither. Whoever waits
+# for it loses patience.
+STOP_SECONDS_MAX = 10
 # Before a strike: in the middle of a start, soon after it, and when there was time to catch up.
 PAUSES_SECONDS_MAX = (0.05, 0.4, 1.2)
 ROWS_AT_FIRST_MAX = 6000
@@ -96,6 +100,10 @@ class PostgreSQL:
 
     def wait_until_gone(self):
         if self.others:
+            try:
+                self.cluster.process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self.others += self.cluster.send(signal.SIGKILL)
             self.cluster.wait_until_gone(self.others)
             self.others = []
 
@@ -244,30 +252,36 @@ def text_of(lines, now, seconds):
             f"{total:,} changes, {seconds / 60:.0f} minutes.\n\n" + report.table(COLUMNS, lines))
 
 
-def main(argv):
-    parser = argparse.ArgumentParser(prog="./dev chaos")
-    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
-    parser.add_argument("seed", type=int, nargs="?")
-    arguments = parser.parse_args(argv)
-    # As Ctrl-C: what was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    first = int.from_bytes(os.urandom(4), "big") if arguments.seed is None else arguments.seed
-    now, began, lines = datetime.datetime.now(datetime.timezone.utc), time.monotonic(), []
+def rounds(count, first, lines):
+    """Adds a line for each; says it as well."""
     print(" | ".join(COLUMNS), flush=True)
-    for number in range(arguments.rounds):
+    for seed in range(first, first + count):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="vestige-chaos-"))
-        try:
-            line, wrong = run_round(folder, first + number)
-        except harness.Skipped as skipped:
-            raise SystemExit(f"./dev chaos: {skipped}") from skipped
+        line, wrong = run_round(folder, seed)
         lines.append(line)
         print(" | ".join(map(str, line)), flush=True)
         if wrong:
             print(f"{wrong}\nThe files of this round are kept in {folder}", file=sys.stderr, flush=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    if arguments.seed is None:
-        report.put_into(DOCUMENT, text_of(lines, now, time.monotonic() - began))
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(prog="./dev chaos")
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
+    parser.add_argument("seed", type=int, nargs="?")
+    arguments = parser.parse_args(argv)
+    # As Ctrl-C: what was started is ended, and the rounds until then are put into the log.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    first = int.from_bytes(os.urandom(4), "big") if arguments.seed is None else arguments.seed
+    now, began, lines = datetime.datetime.now(datetime.timezone.utc), time.monotonic(), []
+    try:
+        rounds(arguments.rounds, first, lines)
+    except harness.Skipped as skipped:
+        raise SystemExit(f"./dev chaos: {skipped}") from skipped
+    finally:
+        if arguments.seed is None and lines:
+            report.put_into(DOCUMENT, text_of(lines, now, time.monotonic() - began))
     return 1 if any(line[-1] == "failed" for line in lines) else 0
 
 

@@ -21,6 +21,7 @@ import postgres_cluster  # noqa: E402
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
 TRANSACTIONS = max(60, round(250 * SCALE))  # of each database, while it is captured
 MOMENTS = max(2, round(3 * SCALE))          # of each database, beside the end
+APART_MIN = 20                              # transactions between two of them: not all are rolled back
 FILES = {"chinook": "chinook-postgresql.sql.zst", "northwind": "northwind.sql.zst", "world": "world.sql.zst"}
 # One real table loses its key, so that there is one without.
 KEYLESS = "public.countrylanguage"
@@ -181,11 +182,13 @@ def test_three_databases_are_built_again_from_the_trail(context):
             each.source.catch_up()
         for number in range(MOMENTS):
             for each, load_of_it in zip(captured, loads):
-                load_of_it.wait_for(load_of_it.done() + randomly.randrange(1, max(2, TRANSACTIONS // MOMENTS)))
+                load_of_it.wait_for(load_of_it.done() + randomly.randint(APART_MIN, TRANSACTIONS // MOMENTS))
                 each.moments.append(take_moment(each.psql, each.names))
             if number == 0:
                 server.kill()
                 server.start()
+        for load_of_it in loads:
+            load_of_it.wait_for(load_of_it.done() + APART_MIN)
     for each in captured:
         each.moments.append(take_moment(each.psql, each.names))
         each.check()

@@ -179,7 +179,7 @@ def test_restarts_and_kills_of_the_server_lose_and_double_nothing(context):
     moments = []
     with Load(cluster, "contacts", Contacts, randomly) as load:
         for number in range(KILLS):
-            load.wait_for(load.done() + 1)
+            load.wait_for(load.done() + 20)
             time.sleep(randomly.uniform(0.05, 1.0))
             moments.append(take_moment(source.witnesses.psql, CONTACTS))
             if number % 3 == 2:
