@@ -70,11 +70,18 @@ class Cluster:
         return True
 
     def start(self):
+        return self.launch().wait_until_ready()
+
+    def launch(self):
+        """Starts it and does not wait for it."""
         settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.as_server([BINARIES / "postgres", "-D", self.data, "-k", self.socket, "-p", str(self.port), *settings]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        return self
+
+    def wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS_MAX
         while self.run("SELECT 1").returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -106,11 +113,19 @@ class Cluster:
     def kill(self):
         """kill -9 of the postmaster, which takes all others with it: they see that it is gone and end without a word.
         Waits for that, since a new one refuses to start beside them."""
+        self.wait_until_gone(self.send(signal.SIGKILL))
+
+    def send(self, number):
+        """A signal to the postmaster; gives the processes that have to be gone before it is started again."""
         if not self.running():
-            return
+            return []
         others = self.processes()[1:]
-        self.process.kill()
-        self.process.wait()
+        self.process.send_signal(number)
+        return others
+
+    def wait_until_gone(self, others):
+        if self.process is not None:
+            self.process.wait(END_SECONDS_MAX)
         deadline = time.monotonic() + END_SECONDS_MAX
         while any(pathlib.Path(f"/proc/{pid}/exe").exists() for pid in others) and time.monotonic() < deadline:
             time.sleep(0.02)

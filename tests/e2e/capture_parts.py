@@ -10,9 +10,13 @@ import json
 import re
 import time
 
+import harness
+import postgresql
 from api_parts import canonical
 
 CATCH_UP_SECONDS_MAX = 180
+CONTACTS = ["public.contacts", "public.contacts_tags"]
+EXAMPLE = harness.ROOT / "examples" / "contacts"
 DIGEST_OVER_BYTES = 65536
 ACTIONS = {"INSERT": "CREATED", "UPDATE": "UPDATED", "DELETE": "DELETED", "TRUNCATE": "TRUNCATED"}
 NUMBERS = ("smallint", "integer", "bigint", "real", "double precision", "numeric", "oid")
@@ -42,11 +46,13 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TABLE public.beacon(id bigint PRIMARY KEY);
-SELECT pg_create_logical_replication_slot('witness', 'test_decoding');
 """
+SLOT = "SELECT pg_create_logical_replication_slot('{0}', 'test_decoding');"  # its name is the cluster's, not the database's
+# Always: also where a session does not look at foreign keys (session_replication_role).
 TRIGGERS = """
 CREATE TRIGGER witness_row AFTER INSERT OR UPDATE OR DELETE ON {0} FOR EACH ROW EXECUTE FUNCTION witness.note();
 CREATE TRIGGER witness_all AFTER TRUNCATE ON {0} FOR EACH STATEMENT EXECUTE FUNCTION witness.note();
+ALTER TABLE {0} ENABLE ALWAYS TRIGGER witness_row, ENABLE ALWAYS TRIGGER witness_all;
 """
 
 
@@ -81,8 +87,8 @@ def lsn_number(text):
 
 class Witnesses:
     def __init__(self, cluster, database, tables):
-        self.cluster, self.database, self.beacons = cluster, database, 0
-        cluster.psql(WITNESSES + "".join(TRIGGERS.format(table) for table in tables), database)
+        self.cluster, self.database, self.beacons, self.slot = cluster, database, 0, f"witness_{database}"
+        cluster.psql(WITNESSES + SLOT.format(self.slot) + "".join(TRIGGERS.format(table) for table in tables), database)
         self.tables = {table: self.describe(table) for table in tables}
 
     def psql(self, sql):
@@ -97,7 +103,7 @@ class Witnesses:
 
     def rows(self, table):
         """Each row's texts, in no order."""
-        return [json.loads(row) for row, in self.psql(f"SELECT witness.texts('{table}'::regclass, entry) FROM {table} entry")]
+        return [json.loads(row) for row, in self.psql(f"SELECT witness.texts('{table}'::regclass, entry) FROM ONLY {table} entry")]
 
     def noted(self, snapshot):
         """By transaction: what the triggers noted, less what a snapshot has seen already."""
@@ -110,11 +116,22 @@ class Witnesses:
                 (relation, ACTIONS[operation], json.loads(old or "null"), json.loads(new or "null")))
         return found
 
+    def lines(self, snapshot):
+        """Each change as the line that line_of() makes of its event, sorted."""
+        found = []
+        for transaction, rows in self.noted(snapshot).items():
+            for number, (relation, action, old, new) in enumerate(rows):
+                columns = self.tables[relation].columns
+                names = [name for name in columns if (old or new) and (not old or not new or old[name] != new[name])]
+                changes = [[name, *(recorded(columns[name], side[name]) if side else None for side in (old, new))] for name in names]
+                found.append(canonical([transaction, number, relation, action, changes]))
+        return sorted(found)
+
     def decoded(self):
         """(transaction, steps, where it ended) in the order of commits; a step is (table, action) or a message's text."""
         transactions, steps = [], []
         for lsn, transaction, data in self.psql(
-                "SELECT lsn, xid, data FROM pg_logical_slot_peek_changes('witness', NULL, NULL)"):
+                f"SELECT lsn, xid, data FROM pg_logical_slot_peek_changes('{self.slot}', NULL, NULL)"):
             if data.startswith("BEGIN"):
                 steps = []
             elif data.startswith("COMMIT"):
@@ -159,39 +176,41 @@ class Witnesses:
 
 
 class Source:
-    """A captured database, and the trail's word on it."""
+    """A captured database, and the trail's word on it. Its server is one of its own, unless it is said that others are beside it:
+    then serve_together() gives them one."""
 
-    def __init__(self, context, cluster, database, tables, name="crm", **options):
+    def __init__(self, context, cluster, database, tables, name="crm", alone=True, **options):
         self.context, self.cluster, self.database, self.name, self.options = context, cluster, database, name, options
         self.witnesses = Witnesses(cluster, database, tables)
         self.tables = [*tables, "public.beacon"]
         self.digests = {}  # of hashed columns: text -> digest
         made = self.init()
         assert made.status == 0 and made.json()["ready"] is True, made
-        self.server = context.prepare_server("--config", str(self.write_configuration()))
+        self.server = serve_together(context, [self]) if alone else None
 
     def init(self):
         return self.context.vestige("capture", "postgres", "init", "--dsn", self.cluster.dsn(self.database), "--name", self.name,
                                     "--tables", ",".join(self.tables), "--json")
 
-    def write_configuration(self):
+    def configuration(self):
         members = {"name": self.name, "dsn": self.cluster.dsn(self.database), "tables": self.tables, **self.options}
-        file = self.context.folder / f"{self.name}.toml"
-        file.write_text("[[capture.postgres]]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in members.items()))
-        return file
+        return "[[capture.postgres]]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in members.items())
 
     def catch_up(self):
         """Waits until all that was committed so far is on record: what comes last is there."""
         key, deadline = self.witnesses.light_beacon(), time.monotonic() + CATCH_UP_SECONDS_MAX
-        while not self.server.search(targetType=["public.beacon"], targetId=key)["events"]:
+        while not self.found(["public.beacon"], targetId=key):
             assert time.monotonic() < deadline, "what was committed is not on record"
             time.sleep(0.05)
 
+    def found(self, tables, **more):
+        return self.server.search_all(targetType=tables, order="asc", limit=1000,
+                                      filter={"field": "context.capture", "equals": self.name}, **more)
+
     def events(self):
-        found = self.server.search_all(targetType=list(self.witnesses.tables), order="asc", limit=1000)
+        found = self.found(list(self.witnesses.tables))
         for event in found:
-            assert event["kind"] == "data.change" and event["context"]["capture"] == self.name, event
-            assert event["context"]["database"] == self.database, event
+            assert event["kind"] == "data.change" and event["context"]["database"] == self.database, event
         return found
 
     def about_itself(self, action):
@@ -201,16 +220,18 @@ class Source:
 
     def check(self):
         """All that happened is on record, in order, once, with what it was, what it became and who did it; nothing else is;
-        and what the trail amounts to is what the tables hold. Gives the events."""
+        and what the trail amounts to is what the tables hold. Gives the events, without those of snapshots that a crash
+        interrupted."""
         self.catch_up()
-        events = self.events()
+        return self.check_events(self.events())
+
+    def check_events(self, events):
         assert len({event["id"] for event in events}) == len(events)
-        taken = self.about_itself("SNAPSHOT_TAKEN")
-        assert len(taken) == (self.options.get("snapshot", True) is not False), taken
-        seen = taken[0]["detail"]["snapshot"] if taken else None
+        taken = self.snapshot_taken()
+        events = [event for event in events if event["action"] != "SNAPSHOT" or event["context"]["lsn"] == taken["at"]]
         changes = [event for event in events if event["action"] != "SNAPSHOT"]
         assert all(event["action"] == "SNAPSHOT" for event in events[:len(events) - len(changes)]), "a snapshot after a change"
-        expected = self.witnesses.changes(seen)
+        expected = self.witnesses.changes(taken and taken["snapshot"])
         for event, change in zip(changes, expected):
             self.check_change(event, change)
         assert len(changes) == len(expected), (len(changes), len(expected), (changes + [None])[len(expected):][:1],
@@ -218,6 +239,28 @@ class Source:
         self.check_state(events)
         assert not self.about_itself("GAP")
         return events
+
+    def snapshot_taken(self):
+        """What is said of the one snapshot that is whole; None where none was to be taken."""
+        taken = self.about_itself("SNAPSHOT_TAKEN")
+        assert len(taken) == (self.options.get("snapshot", True) is not False), taken
+        return taken[0]["detail"] if taken else None
+
+    def check_since_snapshot(self):
+        """After something that no witness of changes can tell: the last snapshot that is whole, and what is on record after it,
+        are what the tables hold. Gives these events."""
+        taken, events = self.about_itself("SNAPSHOT_TAKEN")[-1], self.events()
+        assert len({event["id"] for event in events}) == len(events)
+        events = [event for event in events if (event["context"]["lsn"] == taken["detail"]["at"] if event["action"] == "SNAPSHOT"
+                                                else event["index"] > taken["index"])]
+        self.check_state(events)
+        return events
+
+    def check_covered(self):
+        """Intervals that are said to be on record follow one upon the other."""
+        covered = [(entry["detail"]["from"], entry["detail"]["to"]) for entry in self.about_itself("COVERED")]
+        assert all(before[1] == after[0] for before, after in zip(covered, covered[1:])), covered
+        return covered
 
     # --------------------------------------------------------------------------------------- one event
 
@@ -286,10 +329,7 @@ class Source:
 
     def check_state(self, events):
         """Each event begins where the ones before it ended, and the last ones end with what the tables hold."""
-        state = {relation: {} for relation in self.witnesses.tables}
-        for event in events:
-            fold(state[event["targetType"]], event, self.witnesses.tables[event["targetType"]])
-        for relation, rows in state.items():
+        for relation, rows in fold_all(events, self.witnesses.tables).items():
             if self.witnesses.tables[relation].key:
                 self.check_rows(relation, rows)
 
@@ -300,6 +340,28 @@ class Source:
         for key, row in rows.items():
             for name, (value, lossless) in state[key].items():
                 self.check_value(relation, name, table.columns[name], value, row[name], lossless)
+
+
+def cluster_with_contacts(context, **settings):
+    cluster = postgresql.Cluster(context, **settings)
+    cluster.create_database("contacts")
+    cluster.file(EXAMPLE / "schema.sql", "contacts")
+    return cluster
+
+
+def contacts_source(context, cluster, **options):
+    return Source(context, cluster, "contacts", CONTACTS,
+                  **{"subject": {"public.contacts": "id", "public.contacts_tags": "contact_id"}, **options})
+
+
+def serve_together(context, sources):
+    """One server, not started yet, with all of them in its configuration file."""
+    file = context.folder / "sources.toml"
+    file.write_text("\n".join(source.configuration() for source in sources))
+    server = context.prepare_server("--config", str(file))
+    for source in sources:
+        source.server = server
+    return server
 
 
 def toml(value):
@@ -334,27 +396,68 @@ def agrees(kind, value, text, lossless=False):
     return value == text
 
 
+def recorded(kind, text):
+    """What the trail has to hold for a text of PostgreSQL, and whether it has to be marked as such; for types whose JSON is always
+    the same, and jsonb without numbers that a double cannot hold."""
+    if text is None:
+        return [None, False]
+    if len(text.encode()) > DIGEST_OVER_BYTES:
+        return [{"bytes": len(text.encode()), "sha256": hashlib.sha256(text.encode()).hexdigest()}, False]
+    if kind in NUMBERS:
+        return [json.loads(text), False] if canonical(json.loads(text)) == text else [text, True]
+    return [text == "t" if kind == "boolean" else json.loads(text) if kind == "jsonb" else text, False]
+
+
+def line_of(event):
+    """All that an event says of the change itself, as canonical JSON. Values are not interpreted."""
+    lossless, changes = event.get("lossless", ()), []
+    for number, element in enumerate(event.get("changes", ())):
+        changes.append([element["field"], *([element[side], f"/changes/{number}/{side}" in lossless] if side in element else None
+                                            for side in ("old", "new"))])
+    context = event["context"]
+    return canonical([context["transaction"], context["row"], event["targetType"], event["action"], changes])
+
+
+def digest_of(lines):
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def fold_all(events, tables):
+    """What the events amount to: by table its rows, as fold() leaves them."""
+    state = {relation: {} for relation in tables}
+    for event in events:
+        fold(state[event["targetType"]], event, tables[event["targetType"]])
+    return state
+
+
 def fold(rows, event, table):
-    """Does to rows (key -> column -> (value, is it lossless text)) what the event says, and takes nothing that does not fit."""
+    """Does to rows (key -> column -> (value, is it lossless text)) what the event says, and takes nothing that does not fit.
+    Rows of a table without a key have numbers as keys."""
     if event["action"] == "TRUNCATED":
         rows.clear()
         return
-    if not table.key:
-        return
     old, new = sides(event)
-    key = event["targetId"]
     if event["action"] in ("CREATED", "SNAPSHOT"):
+        key = event["targetId"] if table.key else max(rows, default=0) + 1
         assert key not in rows, (key, "is there already", event)
         rows[key] = new
         return
+    key = event["targetId"] if table.key else alike(rows, old, event)
     row = rows.pop(key, None)
     assert row is not None, (key, "is not there", event)
     for name, value in old.items():
         assert row[name] == value, (name, row[name], value, event)
     if event["action"] == "UPDATED":
-        after = key_after(key, new, table)
+        after = key_after(key, new, table) if table.key else key
         assert after not in rows, (after, "is there already", event)
         rows[after] = {**row, **new}
+
+
+def alike(rows, old, event):
+    """Which row it was, where no key says so: one of those that had these values, which have to be the same in all else."""
+    found = [key for key, row in rows.items() if all(row[name] == value for name, value in old.items())]
+    assert found and all(rows[key] == rows[found[0]] for key in found), ("it does not say which row", len(found), event)
+    return found[-1]
 
 
 def sides(event):

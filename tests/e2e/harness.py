@@ -88,7 +88,9 @@ class Server:
         return self
 
     def start(self):
-        self.launch()
+        return self.launch().wait_until_ready()
+
+    def wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS_MAX
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

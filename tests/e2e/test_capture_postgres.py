@@ -6,9 +6,7 @@ have. What happened is told by triggers and by PostgreSQL's own decoder (capture
 The page docs/capture/postgres.md is run from top to bottom."""
 import json
 import os
-import random
 import re
-import subprocess
 import threading
 import time
 
@@ -16,26 +14,16 @@ import harness
 import page_parts
 import postgresql
 import type_values
-from capture_parts import Source, Witnesses, fold, read_message, sides
+from api_parts import ask
+from capture_load import Contacts, Load, seeded
+from capture_parts import (CONTACTS, EXAMPLE, Source, Witnesses, cluster_with_contacts, contacts_source, fold, lsn_number, read_message,
+                           sides)
+from capture_rebuild import Rebuilt, check_moment, quoted, take_moment, text_of
+from test_tenants import SEARCH, key_by, make_tenant
 
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
 KILLS = max(3, round(8 * SCALE))
-WRITERS = 3
-CONTACTS = ["public.contacts", "public.contacts_tags"]
-EXAMPLE = harness.ROOT / "examples" / "contacts"
 NEVER = ("Never happened", "Never happened either", "Nobody")
-
-
-def cluster_with_contacts(context, **settings):
-    cluster = postgresql.Cluster(context, **settings)
-    cluster.create_database("contacts")
-    cluster.file(EXAMPLE / "schema.sql", "contacts")
-    return cluster
-
-
-def contacts_source(context, cluster, **options):
-    return Source(context, cluster, "contacts", CONTACTS,
-                  **{"subject": {"public.contacts": "id", "public.contacts_tags": "contact_id"}, **options})
 
 
 # ------------------------------------------------------------------------------------------------ the example
@@ -64,7 +52,9 @@ def test_every_change_of_the_example_is_on_record(context):
     source = contacts_source(context, cluster)
     source.server.start()
     source.catch_up()
+    moments = [take_moment(source.witnesses.psql, CONTACTS)]
     cluster.file(EXAMPLE / "change.sql", "contacts")
+    moments.append(take_moment(source.witnesses.psql, CONTACTS))
     events = source.check()
     assert sum(event["action"] == "SNAPSHOT" for event in events) == 5
     names = {element.get(side) for event in events for element in event.get("changes", ()) for side in ("old", "new")
@@ -82,6 +72,16 @@ def test_every_change_of_the_example_is_on_record(context):
     cluster.psql("\\set batch 2\n" + (EXAMPLE / "change.sql").read_text(), "contacts")
     again = source.check()
     assert [event["id"] for event in again[:len(events)]] == [event["id"] for event in events]
+    # And what it was at each of these moments can be told, whatever came after.
+    moments.append(take_moment(source.witnesses.psql, CONTACTS))
+    check_moments(source, again, moments)
+
+
+def check_moments(source, events, moments):
+    rebuilt = Rebuilt(source.cluster, "rebuilt", (EXAMPLE / "schema.sql").read_text())
+    rows = [check_moment(rebuilt, source.witnesses.tables, events, moment) for moment in moments]
+    assert all(before.rows != after.rows for before, after in zip(moments, moments[1:])), "nothing changed between two moments"
+    print(f"{rows} rows at {len(moments)} moments")
 
 
 def check_entity(server, events):
@@ -102,98 +102,6 @@ def check_entity(server, events):
 
 # ------------------------------------------------------------------------------------- restarts, kills, load
 
-class Writer(threading.Thread):
-    """Changes contacts at random in a session of its own, until it is told to stop. A session that is cut off with its database is
-    begun again. What fails because of another writer (a deadlock, a phone number that is taken) is a rollback like any other."""
-
-    def __init__(self, cluster, number, seed):
-        super().__init__(daemon=True)
-        self.cluster, self.number, self.random = cluster, number, random.Random(seed)
-        self.enough, self.sent = threading.Event(), 0
-
-    def run(self):
-        while not self.enough.is_set():
-            session = subprocess.Popen([*self.cluster.line("contacts"), "-v", "ON_ERROR_STOP=0"], stdin=subprocess.PIPE,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", text=True)
-            try:
-                while not self.enough.is_set():
-                    session.stdin.write(self.transaction())
-                    session.stdin.flush()
-                    self.sent += 1
-                    time.sleep(self.random.uniform(0, 0.01))
-                session.stdin.close()
-            except OSError:
-                time.sleep(0.1)  # PostgreSQL was killed
-            finally:
-                session.wait(harness.END_SECONDS_MAX)
-
-    def transaction(self):
-        pick = self.random
-        if pick.random() < 0.2:
-            return self.change() + "\n"  # without BEGIN, as somebody types it
-        lines = ["BEGIN;"]
-        for _ in range(pick.randint(1, 5)):
-            if pick.random() < 0.4:
-                lines.append(self.message())
-            if pick.random() < 0.2:
-                lines += ["SAVEPOINT s;", self.change(), self.message(), pick.choice(["ROLLBACK TO s;", "RELEASE s;"])]
-            lines.append(self.change())
-        lines.append("ROLLBACK;" if pick.random() < 0.15 else "COMMIT;")
-        return "\n".join(lines) + "\n"
-
-    def message(self):
-        who = {"actor": {"id": str(self.random.randrange(50)), "type": self.random.choice(["STAFF", "JOB"])},
-               "requestId": f"r-{self.number}-{self.sent}"}
-        text = json.dumps(who) if self.random.random() < 0.9 else "nobody's JSON"
-        return "SELECT pg_logical_emit_message(true, 'vestige', '{}');".format(text.replace("'", "''"))
-
-    def change(self):
-        pick = self.random
-        phone, other = f"9{pick.randrange(10**7):07}", pick.randrange(1, 10**6)
-        insert = (f"INSERT INTO contacts (name, phone, language_id, organization_id) VALUES ('n {other}', '{phone}', {pick.randrange(5)}, 7)")
-        some = f"id IN (SELECT id FROM contacts ORDER BY id DESC OFFSET {pick.randrange(20)} LIMIT {pick.choice([1, 1, 1, 3, 20])})"
-        return pick.choice([
-            insert + ";", insert + ";",
-            insert + " ON CONFLICT (phone, organization_id) DO UPDATE SET name = excluded.name;",
-            f"INSERT INTO contacts (name, phone, language_id, organization_id) SELECT 'many', '8{self.number}' || lpad(({other} + g)::text, 8, '0'),"
-            f" 1, 7 FROM generate_series(1, {pick.randrange(1, 30)}) g;",
-            f"UPDATE contacts SET name = 'n {other}', updated_at = '2026-01-01 00:00:00' WHERE {some};",
-            f"UPDATE contacts SET fields = fields || '{{\"n{pick.randrange(4)}\": {other}}}', status = 'processing' WHERE {some};",
-            f"UPDATE contacts SET settings = jsonb_build_object('long', (SELECT string_agg(md5((g + {other})::text), '') "
-            f"FROM generate_series(1, 400) g)) WHERE {some};",
-            f"UPDATE contacts SET id = id + 10000000 WHERE {some} AND id < 10000000;",
-            f"DELETE FROM contacts WHERE {some};",
-            f"INSERT INTO contacts_tags SELECT id, 't {pick.randrange(5)}' FROM contacts WHERE {some} ON CONFLICT DO NOTHING;",
-            f"DELETE FROM contacts_tags WHERE tag = 't {pick.randrange(5)}';",
-            "TRUNCATE contacts_tags;" if pick.random() < 0.2 else "UPDATE contacts_tags SET tag = tag || 'x' WHERE length(tag) < 6;",
-        ])
-
-
-class Load:
-    """Writers that write while the block runs. They have ended after it."""
-
-    def __init__(self, cluster, randomly):
-        self.writers = [Writer(cluster, number, randomly.getrandbits(64)) for number in range(WRITERS)]
-
-    def __enter__(self):
-        for writer in self.writers:
-            writer.start()
-        return self
-
-    def __exit__(self, *_):
-        for writer in self.writers:
-            writer.enough.set()
-        for writer in self.writers:
-            writer.join(60)
-            assert not writer.is_alive()
-
-
-def seeded():
-    seed = int.from_bytes(os.urandom(4), "big")
-    print(f"seed {seed}")
-    return random.Random(seed)
-
-
 def test_a_snapshot_under_load_misses_and_doubles_nothing(context):
     """Transactions commit before, while and after the rows that are there are read: each is in the snapshot or after it."""
     randomly = seeded()
@@ -201,7 +109,7 @@ def test_a_snapshot_under_load_misses_and_doubles_nothing(context):
     cluster.psql("INSERT INTO contacts (name, phone, language_id, organization_id) "
                  "SELECT 'first', '7' || lpad(g::text, 9, '0'), 1, 7 FROM generate_series(1, 20000) g", "contacts")
     source = contacts_source(context, cluster)
-    with Load(cluster, randomly):
+    with Load(cluster, "contacts", Contacts, randomly):
         time.sleep(1)
         source.server.start()
         time.sleep(3)
@@ -222,20 +130,8 @@ def test_a_killed_snapshot_is_taken_again(context):
         cluster.psql("UPDATE contacts SET name = name || '.' WHERE id % 100 = 0; DELETE FROM contacts WHERE id % 1000 = 1", "contacts")
     source.server.start()
     source.catch_up()
-    check_folded(source)
-
-
-def check_folded(source):
-    """The snapshot that was finished, and what came after it, is what the table holds; what the ones before it had left is told
-    apart by where they were taken."""
-    (taken,) = source.about_itself("SNAPSHOT_TAKEN")
-    events, state = source.events(), {}
-    assert len({event["id"] for event in events}) == len(events)
-    for event in events:
-        if event["targetType"] == "public.contacts" and (
-                event["action"] != "SNAPSHOT" or event["context"]["lsn"] == taken["detail"]["at"]):
-            fold(state, event, source.witnesses.tables["public.contacts"])
-    source.check_rows("public.contacts", state)
+    source.snapshot_taken()
+    source.check_since_snapshot()
 
 
 def test_what_changed_while_the_server_was_down_is_there(context):
@@ -281,24 +177,27 @@ def test_restarts_and_kills_of_the_server_lose_and_double_nothing(context):
     source = contacts_source(context, cluster)
     source.server.start()
     source.catch_up()
-    with Load(cluster, randomly) as load:
+    moments = []
+    with Load(cluster, "contacts", Contacts, randomly) as load:
         for number in range(KILLS):
+            load.wait_for(load.done() + 20)
             time.sleep(randomly.uniform(0.05, 1.0))
+            moments.append(take_moment(source.witnesses.psql, CONTACTS))
             if number % 3 == 2:
                 assert source.server.stop() == 0
             else:
                 source.server.kill()
             time.sleep(randomly.uniform(0, 0.3))
             source.server.start()
+    moments.append(take_moment(source.witnesses.psql, CONTACTS))
     events = source.check()
-    sent = sum(writer.sent for writer in load.writers)
-    print(f"{sent} transactions sent, {len(events)} events")
+    check_moments(source, events, moments)
+    print(f"{load.done()} transactions done, {len(events)} events")
     assert len(events) > KILLS * 10 and {event["context"]["attribution"] for event in events[10:]} == {"message", "none"}
     # The last words of a stop cover all of it: intervals follow one upon the other.
     assert source.server.stop() == 0
     source.server.start()
-    covered = [(entry["detail"]["from"], entry["detail"]["to"]) for entry in source.about_itself("COVERED")]
-    assert covered and all(before[1] == after[0] for before, after in zip(covered, covered[1:])), covered
+    assert source.check_covered()
 
 
 def test_kills_of_postgresql_lose_and_double_nothing(context):
@@ -308,7 +207,7 @@ def test_kills_of_postgresql_lose_and_double_nothing(context):
     source = contacts_source(context, cluster)
     source.server.start()
     source.catch_up()
-    with Load(cluster, randomly):
+    with Load(cluster, "contacts", Contacts, randomly):
         for number in range(max(2, KILLS // 2)):
             time.sleep(randomly.uniform(0.2, 1.0))
             cluster.kill()
@@ -318,21 +217,6 @@ def test_kills_of_postgresql_lose_and_double_nothing(context):
             if number % 2:
                 source.server.start()
     source.check()
-
-
-def test_a_hole_is_named(context):
-    cluster = cluster_with_contacts(context)
-    source = contacts_source(context, cluster)
-    source.server.start()
-    source.check()
-    assert source.server.stop() == 0
-    cluster.psql("UPDATE contacts SET name = 'In the hole' WHERE id = 1", "contacts")
-    cluster.psql("SELECT pg_replication_slot_advance('vestige_crm', pg_current_wal_lsn())", "contacts")
-    source.server.start()
-    source.catch_up()
-    (gap,) = source.about_itself("GAP")
-    assert gap["detail"]["cause"] == "slot_moved" and gap["detail"]["from"] != gap["detail"]["to"], gap
-    assert not [event for event in source.events() if event["action"] != "SNAPSHOT"]
 
 
 # ------------------------------------------------------------------------------------------------------ types
@@ -381,21 +265,6 @@ class Typed:
     def differing(self):
         return self.psql("(SELECT 'lost', t::text FROM typed t EXCEPT SELECT 'lost', r::text FROM rebuilt r) UNION ALL "
                          "(SELECT 'invented', r::text FROM rebuilt r EXCEPT SELECT 'invented', t::text FROM typed t)")
-
-
-def quoted(text):
-    return "'" + text.replace("'", "''") + "'"
-
-
-def text_of(kind, value, lossless):
-    """What to give PostgreSQL for a value of the trail."""
-    if value is None:
-        return None
-    if kind == "jsonb" and not lossless:
-        return json.dumps(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def test_the_triggers_texts_build_the_table_again(context):
@@ -454,6 +323,60 @@ def test_configured_actor_exclusion_and_hashes(context):
     source.catch_up()
     for event, change in zip(source.events(), source.witnesses.changes()):
         source.check_change(event, change)
+
+
+def test_what_a_savepoint_took_back_says_nothing(context):
+    """Of who it was, also in a transaction that is so large that PostgreSQL sends its parts before it has ended."""
+    cluster = cluster_with_contacts(context, logical_decoding_work_mem="64kB")
+    source = contacts_source(context, cluster)
+    source.server.start()
+    source.catch_up()
+    for first in (True, False):  # what holds is a message before it, or else one after it
+        many = "INSERT INTO contacts_tags SELECT n, md5(n::text) || '{}' FROM generate_series(1, 3000) n; "
+        said = "SELECT pg_logical_emit_message(true, 'vestige', '{{\"actor\": {{\"type\": \"STAFF\", \"id\": \"{}\"}}}}'); "
+        cluster.psql("BEGIN; " + (said.format("42") if first else "") + many.format(f"a{first}") + "SAVEPOINT s; " + many.format(f"b{first}") +
+                     said.format("nobody") + many.format(f"c{first}") + "ROLLBACK TO s; UPDATE contacts SET name = name || '.'; " +
+                     many.format(f"d{first}") + ("" if first else said.format("42")) + "COMMIT", "contacts")
+    events = source.check()
+    assert {event.get("sourceId") for event in events if event["action"] != "SNAPSHOT"} == {"42"}
+
+
+def test_rows_go_to_the_tenant_that_they_name(context):
+    """And to no other; what names none that there is goes to the source's own. A crash between the two loses and doubles nothing."""
+    cluster = postgresql.Cluster(context)
+    cluster.create_database("shop")
+    cluster.psql("CREATE TABLE item (id int PRIMARY KEY, owner text, name text); ALTER TABLE item REPLICA IDENTITY FULL; "
+                 "INSERT INTO item SELECT n, (ARRAY['acme', 'default', 'ghost', NULL])[n % 4 + 1], 'first' FROM generate_series(1, 8) n", "shop")
+    bare = context.server()
+    acme = key_by(make_tenant(bare, "acme"), "read")
+    assert bare.stop() == 0
+    source = Source(context, cluster, "shop", ["public.item"], tenant_column="owner")
+    source.server.start()
+    for number in range(10):
+        cluster.psql(f"INSERT INTO item SELECT n, (ARRAY['acme', 'default', 'ghost', NULL])[n % 4 + 1], 'n' "
+                     f"FROM generate_series({number * 40 + 10}, {number * 40 + 49}) n; "
+                     f"UPDATE item SET name = name || '.' WHERE id % 5 = {number % 5}; DELETE FROM item WHERE id % 40 = {number + 3}; "
+                     f"UPDATE item SET owner = (ARRAY['acme', 'ghost'])[id % 2 + 1] WHERE id % 50 = {number}", "shop")
+        source.server.kill()
+        source.server.start()
+    cluster.psql("TRUNCATE item", "shop")
+    source.catch_up()
+    theirs, ours = ask(source.server, "POST", SEARCH, {"limit": 1000, "order": "asc", "targetType": "public.item"}, key=acme), source.events()
+    assert theirs.status == 200 and theirs.json()["cursor"] is None, theirs
+    theirs = theirs.json()["events"]
+    # The two in the order of commits are what happened; whose a row is says the row as it became, else as it was.
+    both = [event for event in theirs + ours if event["action"] != "SNAPSHOT"]
+    both.sort(key=lambda event: (lsn_number(event["context"]["lsn"]), event["context"]["row"]))
+    changes = source.witnesses.changes(source.snapshot_taken()["snapshot"])
+    assert len(both) == len(changes) > 400, (len(both), len(changes))
+    for event, change in zip(both, changes):
+        source.check_change(event, change)
+        owner = (change.new or change.old or {"owner": None})["owner"]
+        assert event["tenant"] == ("acme" if owner == "acme" else "default"), (event, change)
+    first = [event for event in theirs if event["action"] == "SNAPSHOT" and event["context"]["lsn"] == source.snapshot_taken()["at"]]
+    assert sorted(event["targetId"] for event in first) == ["4", "8"], first
+    assert source.server.search(kind="system.capture")["events"]
+    assert not ask(source.server, "POST", SEARCH, {"kind": "system.capture"}, key=acme).json()["events"]
 
 
 def test_what_postgresql_does_not_say_is_unknown(context):
