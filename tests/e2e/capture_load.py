@@ -8,6 +8,7 @@ import threading
 import time
 
 import harness
+from capture_parts import TOOK_BACK
 
 WRITERS = 3
 PAUSE_SECONDS_MAX = 0.01  # of a writer, between transactions: so that they meet in changing order
@@ -119,7 +120,7 @@ class Script:
             if pick.random() < 0.4:
                 lines.append(self.message())
             if pick.random() < 0.2:
-                lines += ["SAVEPOINT s;", self.change(), self.message(), pick.choice(["ROLLBACK TO s;", "RELEASE s;"])]
+                lines += ["SAVEPOINT s;", self.change(), self.message(), pick.choice([f"ROLLBACK TO s; {TOOK_BACK}", "RELEASE s;"])]
             lines.append(self.change())
         lines.append("ROLLBACK;" if pick.random() < 0.15 else "COMMIT;")
         return "\n".join(lines)
@@ -178,7 +179,7 @@ class Large(Contacts):
                          "jsonb_build_object('long', (SELECT string_agg(md5((g * 100 + part)::text), '') "
                          f"FROM generate_series(1, 96) part)) FROM generate_series(1, {self.random.randint(20, 150)}) g;")
             if self.random.random() < 0.2:
-                lines.append(f"ROLLBACK TO s{step};")
+                lines.append(f"ROLLBACK TO s{step}; {TOOK_BACK}")
         lines.append(self.change())
         if self.random.random() < 0.5:
             lines.append("DELETE FROM contacts WHERE name = 'large' AND id % 2 = 0;")

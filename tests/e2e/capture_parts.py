@@ -45,10 +45,13 @@ BEGIN
     CASE WHEN TG_OP IN ('INSERT', 'UPDATE') THEN witness.texts(TG_RELID, NEW) END);
   RETURN NULL;
 END $$;
+CREATE TABLE witness.taken_back(transaction xid8 NOT NULL);
 CREATE TABLE public.beacon(id bigint PRIMARY KEY);
 """
 SLOT = "SELECT pg_create_logical_replication_slot('{0}', 'test_decoding');"  # its name is the cluster's, not the database's
 # Always: also where a session does not look at foreign keys (session_replication_role).
+# To be said behind each ROLLBACK TO.
+TOOK_BACK = "INSERT INTO witness.taken_back VALUES (pg_current_xact_id());"
 TRIGGERS = """
 CREATE TRIGGER witness_row AFTER INSERT OR UPDATE OR DELETE ON {0} FOR EACH ROW EXECUTE FUNCTION witness.note();
 CREATE TRIGGER witness_all AFTER TRUNCATE ON {0} FOR EACH STATEMENT EXECUTE FUNCTION witness.note();
@@ -57,11 +60,12 @@ ALTER TABLE {0} ENABLE ALWAYS TRIGGER witness_row, ENABLE ALWAYS TRIGGER witness
 
 
 class Change:
-    """A row that changed, as the witnesses tell it. `message` is who they heard of, None for nobody."""
+    """A row that changed, as the witnesses tell it. `message` is who they heard of, None for nobody; where `taken_back`, a
+    savepoint of the transaction was rolled back, and the trail may not know."""
 
-    def __init__(self, transaction, row, relation, action, old, new, message, bounds):
+    def __init__(self, transaction, row, relation, action, old, new, message, bounds, taken_back):
         self.transaction, self.row, self.relation, self.action = transaction, row, relation, action
-        self.old, self.new, self.message, self.bounds = old, new, message, bounds
+        self.old, self.new, self.message, self.bounds, self.taken_back = old, new, message, bounds, taken_back
 
     def __repr__(self):
         return f"{self.action} {self.relation} row {self.row} of transaction {self.transaction}: {self.old} -> {self.new}"[:1500]
@@ -146,13 +150,15 @@ class Witnesses:
     def changes(self, snapshot=None):
         """What has to be on record, in order. Says so where the witnesses contradict each other."""
         noted, found, before = self.noted(snapshot), [], 0
+        taken_back = {int(number) for number, in self.psql("SELECT transaction::text::numeric % 4294967296 FROM witness.taken_back")}
         for transaction, steps, end in self.decoded():
             rows = noted.pop(transaction, None)
             if rows:
                 told = [step for step in steps if isinstance(step, tuple)]
                 assert told == [row[:2] for row in rows], ("the witnesses disagree", transaction, told[:10], rows[:10])
                 who = self.who(steps)
-                found += [Change(transaction, number, *row, who[number], (before, end)) for number, row in enumerate(rows)]
+                found += [Change(transaction, number, *row, who[number], (before, end), transaction in taken_back)
+                          for number, row in enumerate(rows)]
             before = end
         assert not noted, ("noted, and not decoded", list(noted)[:10])
         return found
@@ -277,11 +283,14 @@ class Source:
             column = self.options.get("subject", {}).get(change.relation)
             persons = list(dict.fromkeys(row[column] for row in rows)) if column else [None]
             assert event.get("subject") == (persons if len(persons) > 1 else persons[0]), (event, change)
-        self.check_who(event, change.message)
+        self.check_who(event, change)
         self.check_values(event, change, table)
 
-    def check_who(self, event, message):
-        context, known = event["context"], read_message(message)
+    def check_who(self, event, change):
+        context, message = event["context"], change.message
+        if change.taken_back and context["attribution"] != "message" and "message" not in event.get("detail", {}):
+            message = None
+        known = read_message(message)
         if known:
             actor = known["actor"]
             assert context["attribution"] == "message", event

@@ -82,6 +82,7 @@ Settings consumer_settings(const Configuration& configuration) {
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},
           {"auto.offset.reset", "error"},
+          {"enable.partition.eof", "true"},
           {"isolation.level", "read_committed"},
           {"partition.assignment.strategy", "range,roundrobin"},
           {"topic.blacklist", R"(^.*\.dlq$)"},
@@ -233,6 +234,8 @@ Result<Consumer::Received> Consumer::receive(std::chrono::milliseconds patience)
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return Received{message_of(*message)};
   if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt != nullptr)
     return Received{OutOfRange{{rd_kafka_topic_name(message->rkt), message->partition}}};
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && message->rkt != nullptr)
+    return Received{EndOfPartition{{rd_kafka_topic_name(message->rkt), message->partition}, message->offset}};
   if (message->err == RD_KAFKA_RESP_ERR__FATAL) return failed("librdkafka gave up", message->err);
   session_->handlers.trouble(message->err, rd_kafka_message_errstr(message.get()));
   return Received{};

@@ -58,6 +58,13 @@ struct OutOfRange {
   Place place;
 };
 
+// Everything before the offset was read. Commits of Kafka's own transactions take offsets as well, which
+// nobody gets.
+struct EndOfPartition {
+  Place place;
+  std::int64_t offset = 0;
+};
+
 struct Watermarks {
   std::int64_t low = 0, high = 0;  // the first that is there, and the next that will be
 };
@@ -84,7 +91,7 @@ class Consumer {
   // Which cluster it is.
   Result<std::string> cluster();
   Status subscribe(const std::vector<std::string>& topics);
-  using Received = std::variant<std::monostate, Message, OutOfRange>;
+  using Received = std::variant<std::monostate, Message, OutOfRange, EndOfPartition>;
   Result<Received> receive(std::chrono::milliseconds patience);
   // The partitions that are ours, begun anew; each is read, paused or not.
   Status restart(const std::vector<Start>& starts);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "platform/thread.h"
 #include "sources/kafka/internal/session.h"
 #include "sources/kafka/limits.h"
@@ -22,9 +24,10 @@ struct Capture::Impl {
 
 void Capture::Impl::run() {
   std::string last;
+  std::set<int> troubles;
   for (auto pause = limits::retry_first; !control.stopped();
        pause = std::min(pause * 2, limits::retry_last)) {
-    internal::Session session(configuration, parts, control, tally);
+    internal::Session session(configuration, parts, control, tally, troubles);
     const auto ended = session.run();
     tally.connected = false;
     if (session.served()) pause = limits::retry_first;

@@ -59,6 +59,8 @@ class Progress {
   std::string entry(std::string_view action, const json::ObjectWriter& detail) const;
   // An entry of kind system.capture whose detail are capture, cluster and what `detail` has.
   Status record(std::string_view action, const json::ObjectWriter& detail, const Step& step = {});
+  // The marks alone.
+  Status move(const Step& step) { return append({}, step); }
 
  private:
   std::optional<std::int64_t> offset_at(const std::string& mark) const;

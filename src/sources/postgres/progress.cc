@@ -16,6 +16,10 @@ std::string member(std::string_view name, std::uint64_t number) {
   return fmt::format("\"{}\":{}", name, number);
 }
 
+std::string Place::origin() const {
+  return gaps == 0 ? std::to_string(system) : fmt::format("{}.{}", system, gaps);
+}
+
 Progress::Progress(trail::Log& log, audit::TenantTrail& trail, std::string source)
     : log_(log), trail_(trail), source_(std::move(source)) {}
 
@@ -33,7 +37,8 @@ std::optional<Place> Progress::place() const {
                .lsn = Lsn{*lsn},
                .transactions = count("transactions"),
                .rows = count("rows"),
-               .unattributed = count("unattributed")};
+               .unattributed = count("unattributed"),
+               .gaps = count("gaps")};
 }
 
 std::optional<Lsn> Progress::covered() const {
@@ -63,6 +68,7 @@ void Progress::set_place(trail::Placement& placement, const Place& place) const 
   placement.set_mark(mark("transactions"), place.transactions);
   placement.set_mark(mark("rows"), place.rows);
   placement.set_mark(mark("unattributed"), place.unattributed);
+  placement.set_mark(mark("gaps"), place.gaps);
 }
 
 Status Progress::append(audit::Batch batch,

@@ -22,6 +22,11 @@ struct Place {
   Lsn lsn{};                 // everything up to here is on record
   // Of what is on record up to here, since the capture began.
   std::uint64_t transactions = 0, rows = 0, unattributed = 0;
+  // Entries GAP so far. Behind one, the same position may be another change: of a cluster that was put back.
+  std::uint64_t gaps = 0;
+
+  // What positions in the source begin with.
+  std::string origin() const;
 };
 
 class Progress {

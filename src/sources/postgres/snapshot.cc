@@ -57,14 +57,25 @@ bool SnapshotView::has_seen(TransactionId id, Lsn committed) const {
   return is_before(id.value, next_) && !running_.contains(id.value);
 }
 
-Result<Snapshot> Snapshot::begin(Connection& connection) {
+// The snapshot itself is taken with the first query behind the locks.
+Result<Snapshot> Snapshot::begin(Connection& connection, const std::vector<TableName>& tables) {
   VESTIGE_CHECKED(connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  for (const auto& table : tables)
+    VESTIGE_CHECKED(connection.query(fmt::format("LOCK TABLE {}.{} IN ACCESS SHARE MODE",
+                                                 quoted_name(table.schema), quoted_name(table.table))));
   VESTIGE_TRY(const auto rows,
               connection.query("SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()"));
   if (rows.empty()) return fail(ErrorKind::unavailable, "PostgreSQL gave no snapshot");
   VESTIGE_TRY(auto view, SnapshotView::parse(rows[0][0].value_or(""),
                                              parse_lsn(rows[0][1].value_or("")).value_or(Lsn{})));
   return Snapshot(connection, std::move(view));
+}
+
+Result<bool> Snapshot::is_durable() {
+  VESTIGE_TRY(const auto rows,
+              connection_->query(fmt::format("SELECT pg_current_wal_flush_lsn() >= {}::pg_lsn",
+                                             quoted_literal(format_lsn(view_.at())))));
+  return !rows.empty() && rows[0][0] == "t";
 }
 
 // As replication describes it: without generated columns, which it does not send.
@@ -90,12 +101,16 @@ Result<Relation> Snapshot::describe(const TableName& table) {
 Status Snapshot::read(const TableName& table, const std::function<Status(const SnapshotRow&)>& see) {
   VESTIGE_TRY(const auto relation, describe(table));
   VESTIGE_TRY(const auto keys, key_columns(*connection_, relation.id));
+  // Rows of tables that inherit from it are sent as theirs; those of its partitions as its own.
+  VESTIGE_TRY(const auto parts,
+              connection_->query(
+                  fmt::format("SELECT FROM pg_class WHERE oid = {} AND relkind = 'p'", relation.id.value)));
   std::string columns;
   for (const auto& column : relation.columns)
     columns += (columns.empty() ? "" : ", ") + quoted_name(column.name);
-  VESTIGE_CHECKED(
-      connection_->query(fmt::format("DECLARE vestige NO SCROLL CURSOR FOR SELECT {} FROM {}.{}", columns,
-                                     quoted_name(table.schema), quoted_name(table.table))));
+  VESTIGE_CHECKED(connection_->query(
+      fmt::format("DECLARE vestige NO SCROLL CURSOR FOR SELECT {} FROM {}{}.{}", columns,
+                  parts.empty() ? "ONLY " : "", quoted_name(table.schema), quoted_name(table.table))));
   for (;;) {
     VESTIGE_TRY(const auto rows,
                 connection_->query(fmt::format("FETCH {} FROM vestige", limits::snapshot_rows_at_once)));

@@ -45,7 +45,11 @@ struct SnapshotRow {
 // A transaction that reads. Ends with its connection.
 class Snapshot {
  public:
-  static Result<Snapshot> begin(Connection& connection);
+  // Of these tables: they are locked first, against TRUNCATE and all else that a snapshot does not keep away.
+  static Result<Snapshot> begin(Connection& connection, const std::vector<TableName>& tables);
+  // Whether all that it has seen is on PostgreSQL's disk. Until then a crash may take it back, and give the
+  // same positions and transaction numbers to something else.
+  Result<bool> is_durable();
   const SnapshotView& view() const { return view_; }
   // Every row of the table. not_found where it is gone.
   Status read(const TableName& table, const std::function<Status(const SnapshotRow&)>& see);

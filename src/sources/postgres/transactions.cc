@@ -41,17 +41,27 @@ Status Transaction::add(const Decoded& decoded, bool streaming, ByteView message
     out.varint(static_cast<std::uint64_t>(place - relations_.begin()));
   }
   out.bytes(message);
+  ++kept_;
   return spool_->add(kept);
 }
 
+void Transaction::roll_back(TransactionId part) {
+  rolled_back_.insert(part);
+  void_before_ = kept_;
+  says_something_ = false;
+}
+
 Status Transaction::read(const See& see) {
+  std::uint64_t number = 0;
   return spool_->read([&](ByteView kept) -> Status {
+    const bool messages_count = number++ >= void_before_;
     ByteReader in(kept);
     Decoder decoder(in.u8() != 0);
     if (rolled_back_.contains(TransactionId{in.u32()})) return {};
     std::vector<SharedRelation> relations(in.varint());
     for (auto& relation : relations) relation = relations_[in.varint()];
     VESTIGE_TRY(const auto decoded, decoder.decode(in.bytes(in.left())));
+    if (!messages_count && std::holds_alternative<LogicalMessage>(decoded.message)) return {};
     return see(decoded.message, relations);
   });
 }
@@ -139,7 +149,7 @@ Result<std::unique_ptr<Transaction>> Transactions::take(const Decoded& decoded) 
     if (aborted->part == aborted->transaction)
       streamed_.erase(aborted->transaction);
     else
-      transaction->rolled_back_.insert(aborted->part);
+      transaction->roll_back(aborted->part);
   }
   return std::unique_ptr<Transaction>{};
 }

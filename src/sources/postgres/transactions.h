@@ -2,7 +2,9 @@
 // the order of their commits, without what was rolled back.
 //
 // 1. A transaction that PostgreSQL sends while it runs (protocol 2) waits in a Spool until it commits; of
-//    subtransactions that were rolled back nothing is seen.
+//    subtransactions that were rolled back nothing is seen. PostgreSQL does not tell in which subtransaction
+//    a logical message was sent while its transaction ran, so one that is rolled back takes all messages
+//    along that came before.
 // 2. A row is told with the shape that its table had for it, also where the shape changed later in the
 //    transaction or in another one under way.
 //
@@ -36,17 +38,22 @@ class Transaction {
   Status read(const See& see);
   // Whether some message is a logical one.
   bool says_something() const { return says_something_; }
+  // Whether there were some that do not count, so that the first one here may not be the first.
+  bool lost_messages() const { return void_before_ > 0; }
 
  private:
   friend class Transactions;
   Transaction(TransactionId id, std::unique_ptr<Spool> spool) : id(id), spool_(std::move(spool)) {}
   Status add(const Decoded& decoded, bool streaming, ByteView message,
              const std::vector<SharedRelation>& relations);
+  void roll_back(TransactionId part);
 
   std::unique_ptr<Spool> spool_;
   std::vector<SharedRelation> relations_;  // that messages name by their place here
   std::set<TransactionId> rolled_back_;
   bool says_something_ = false;
+  std::uint64_t kept_ = 0;         // of all messages
+  std::uint64_t void_before_ = 0;  // logical messages among the first so many do not count
 };
 
 class Transactions {

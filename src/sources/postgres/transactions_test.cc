@@ -1,6 +1,7 @@
 // Property: however PostgreSQL sends transactions (whole, or in pieces while several run, with
 // subtransactions that are rolled back), what comes out is what a naive model keeps: each committed one once,
-// in the order of the commits, its rows in order, without those that were rolled back.
+// in the order of the commits, its rows in order, without those that were rolled back; of what was said while
+// it ran nothing counts that a rolled back subtransaction may have said.
 #include "sources/postgres/transactions.h"
 
 #include <fmt/format.h>
@@ -69,6 +70,18 @@ Bytes relation(std::uint32_t part, const std::string& column) {
 Bytes insert(std::uint32_t part, const std::string& value) {
   return Writer('I').part(part).number<std::uint32_t>(16400).row(value).bytes();
 }
+// PostgreSQL names the whole transaction in it, whichever subtransaction sent it.
+Bytes said(std::uint32_t part, const std::string& content) {
+  auto bytes = Writer('M')
+                   .part(part)
+                   .number<std::uint8_t>(1)
+                   .number<std::uint64_t>(7)
+                   .text("vestige")
+                   .number(static_cast<std::uint32_t>(content.size()))
+                   .bytes();
+  bytes.insert(bytes.end(), content.begin(), content.end());
+  return bytes;
+}
 Bytes begin(std::uint32_t id) {
   return Writer('B').number<std::uint64_t>(1).number<std::uint64_t>(0).number(id).bytes();
 }
@@ -92,10 +105,14 @@ Bytes stream_abort(std::uint32_t id, std::uint32_t part) {
   return Writer('A').number(id).number(part).bytes();
 }
 
-// "column=value" of each row.
+// "column=value" of each row, and what was said.
 std::vector<std::string> rows_of(Transaction& transaction) {
   std::vector<std::string> rows;
   const auto read = transaction.read([&](const Message& message, const auto& relations) -> Status {
+    if (const auto* heard = std::get_if<LogicalMessage>(&message)) {
+      rows.emplace_back(text(heard->content));
+      return {};
+    }
     const auto& inserted = std::get<Insert>(message);
     rows.push_back(fmt::format("{}={}", relations.at(0)->columns.at(0).name, inserted.row.at(0).text));
     return {};
@@ -167,6 +184,11 @@ TEST(Transactions, WhatCommittedComesOutOnceInOrderWithoutWhatWasRolledBack) {
           if (random() % 4 == 0) feed(relation(id, fmt::format("c{}", ++shape)));
           running[id];
           for (auto count = random() % 4; count > 0; --count, ++value) {
+            if (random() % 4 == 0) {
+              running[id].push_back({0, fmt::format("said {}", value)});
+              feed(said(id, fmt::format("said {}", value)));
+              continue;
+            }
             const auto part = id + static_cast<std::uint32_t>(random() % 3);
             running[id].push_back({part, row()});
             parts[id].push_back(part);
@@ -183,9 +205,15 @@ TEST(Transactions, WhatCommittedComesOutOnceInOrderWithoutWhatWasRolledBack) {
           if (part == id)
             running.erase(id);
           else
-            std::erase_if(running[id], [&](const Row& each) { return each.part == part; });
+            std::erase_if(running[id], [&](const Row& each) { return each.part == part || each.part == 0; });
           // PostgreSQL gives a number once: nothing more comes of one that ended.
           if (part != id && running.contains(id)) {
+            if (random() % 2 == 0) {
+              running[id].push_back({0, fmt::format("said {}", value)});
+              feed(stream_start(id, false));
+              feed(said(id, fmt::format("said {}", value)));
+              feed(stream_stop());
+            }
             Done done{id, {}};
             for (const auto& each : running[id]) done.rows.push_back(each.text);
             feed(stream_commit(id, lsn));

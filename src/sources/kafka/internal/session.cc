@@ -37,12 +37,14 @@ void Amount::remove(const Message& message) {
   bytes -= bytes_of(message);
 }
 
-Session::Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally)
+Session::Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally,
+                 std::set<int>& troubles)
     : configuration_(configuration),
       parts_(parts),
       control_(control),
       tally_(tally),
-      progress_(parts.log, parts.trail, configuration.name) {}
+      progress_(parts.log, parts.trail, configuration.name),
+      troubles_(troubles) {}
 
 // Leaving the group calls back.
 Session::~Session() { consumer_.reset(); }
@@ -100,6 +102,7 @@ Status Session::follow() {
     if (const auto* out = std::get_if<OutOfRange>(&received))
       if (const auto found = partitions_.find(out->place); found != partitions_.end())
         found->second.lost = true;
+    if (const auto* end = std::get_if<EndOfPartition>(&received)) reach(*end);
     const bool full = waiting_.commands - held_.commands >= limits::batch_commands_max ||
                       waiting_.bytes - held_.bytes >= limits::batch_bytes_max;
     if (!full && !std::holds_alternative<std::monostate>(received)) continue;
@@ -165,6 +168,15 @@ void Session::take(Message message) {
   partition.waiting.push_back({std::move(message), std::move(event)});
 }
 
+void Session::reach(const EndOfPartition& end) {
+  const auto found = partitions_.find(end.place);
+  if (found == partitions_.end()) return;
+  auto& partition = found->second;
+  partition.read_to = end.offset;
+  if (partition.waiting.empty() && partition.recorded)
+    partition.recorded = std::max(*partition.recorded, end.offset);
+}
+
 Session::Group Session::gather(bool again) {
   Group group;
   for (auto& ours : partitions_) {
@@ -211,7 +223,7 @@ Status Session::put(Group group) {
     for (const auto& [ours, waiting] : group) {
       events.push_back(waiting->event ? *waiting->event : refusal(*waiting));
       ++(waiting->event ? step.more.commands : step.more.refused);
-      step.next[ours->first] = waiting->message.offset + 1;
+      step.next[ours->first] = ours->second.after(*waiting);
       if (!ours->second.begun) step.covered[ours->first] = *ours->second.covered;
     }
     std::vector<audit::Refused> refused;
@@ -286,7 +298,7 @@ void Session::passed(const Group& group) {
   for (const auto& [ours, waiting] : group) {
     auto& partition = ours->second;
     CHECK(&partition.waiting.front() == waiting);
-    partition.recorded = waiting->message.offset + 1;
+    partition.recorded = partition.after(*waiting);
     partition.held_told = false;
     partition.begun = true;
     waiting_.remove(waiting->message);
@@ -313,6 +325,7 @@ bool Session::is_due(std::chrono::nanoseconds& last, std::chrono::nanoseconds pe
 Status Session::look_around() {
   regulate();
   VESTIGE_CHECKED(recover());
+  VESTIGE_CHECKED(begin_partitions());
   if (is_due(committed_, limits::commit_period)) commit();
   if (is_due(looked_, limits::look_period)) look_at_cluster();
   if (pushed_back_ || !is_due(told_, limits::covered_period)) return {};
@@ -325,16 +338,53 @@ void Session::commit() {
   for (const auto& [place, partition] : partitions_)
     if (partition.recorded) next.push_back({place, partition.recorded});
   consumer_->commit(next);
+  for (auto& [place, partition] : partitions_)
+    if (const auto end = consumer_->end_of(place)) partition.high = std::max(partition.high, *end);
+  tally_.lag_messages = lag();
+}
+
+std::uint64_t Session::lag() const {
   std::uint64_t lag = 0;
-  for (const auto& [place, partition] : partitions_)
-    if (const auto end = consumer_->end_of(place); end && partition.recorded && *end > *partition.recorded)
-      lag += static_cast<std::uint64_t>(*end - *partition.recorded);
-  tally_.lag_messages = lag;
+  for (const auto& [place, partition] : partitions_) {
+    auto from = partition.recorded;
+    if (!from && !partition.waiting.empty()) from = partition.waiting.front().message.offset;
+    if (from && partition.high > *from) lag += static_cast<std::uint64_t>(partition.high - *from);
+  }
+  return lag;
+}
+
+// So that what Kafka removes before anything was read is missed as well.
+Status Session::begin_partitions() {
+  if (pushed_back_) return {};
+  Step step;
+  for (auto& [place, partition] : partitions_) {
+    if (partition.recorded || partition.lost || !partition.waiting.empty()) continue;
+    const auto there = consumer_->watermarks(place);
+    if (!there) break;  // asked again the next time
+    step.next[place] = step.covered[place] = there->low;
+  }
+  if (step.next.empty()) return {};
+  if (auto moved = progress_.move(step); !moved) return is_push_back(moved.error()) ? Status{} : moved;
+  for (const auto& [place, offset] : step.next) {
+    auto& partition = partitions_.at(place);
+    partition.recorded = partition.covered = offset;
+    partition.begun = true;
+    if (partition.read_to > offset) partition.recorded = partition.read_to;
+  }
+  return {};
 }
 
 void Session::look_at_cluster() {
   tally_.connected = consumer_->reachable();
-  if (tally_.connected) troubles_.clear();
+  if (!tally_.connected) return;
+  troubles_.clear();
+  // Of what is paused nothing is fetched, so nothing is heard of its end.
+  for (auto& [place, partition] : partitions_) {
+    if (!partition.paused) continue;
+    const auto there = consumer_->watermarks(place);
+    if (!there) return;
+    partition.high = there->high;
+  }
 }
 
 Status Session::recover() {
@@ -372,6 +422,7 @@ Status Session::recover(Ours& ours) {
     parts_.warn(fmt::format("capture {}: {}/{}: commands from {} on are not on record ({}); it goes on at {}",
                             configuration_.name, place.topic, place.partition, next, cause, there.low));
     partition.recorded = partition.covered = there.low;
+    partition.read_to = 0;
     partition.begun = true;
   }
   partition.lost = false;
@@ -394,7 +445,7 @@ Status Session::record_covered() {
   for (auto ours = partitions_.begin(); ours != partitions_.end();) {
     std::string told;
     std::vector<Partition*> moved;
-    Offsets covered;
+    Step step;
     for (; ours != partitions_.end() && moved.size() < limits::covered_partitions_max; ++ours) {
       auto& [place, partition] = *ours;
       if (!partition.recorded || !partition.covered || partition.recorded == partition.covered) continue;
@@ -405,7 +456,7 @@ Status Session::record_covered() {
           .text("to", std::to_string(*partition.recorded));
       told += (told.empty() ? "" : ",") + one.str();
       moved.push_back(&partition);
-      covered[place] = *partition.recorded;
+      step.next[place] = step.covered[place] = *partition.recorded;
     }
     if (moved.empty()) continue;
     VESTIGE_CHECKED(progress_.record("COVERED",
@@ -413,7 +464,7 @@ Status Session::record_covered() {
                                          .raw("partitions", "[" + told + "]")
                                          .raw("commands", std::to_string(totals.commands))
                                          .raw("refused", std::to_string(totals.refused)),
-                                     {.covered = covered}));
+                                     step));
     for (auto* partition : moved) partition->covered = partition->recorded;
   }
   return {};

@@ -1,6 +1,7 @@
 // One membership in the consumer group: join, read, put on record, leave. Part of Capture.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -49,6 +50,14 @@ struct Partition {
   bool lost = false;    // what comes next is not where we look for it
   bool paused = false;  // librdkafka was told so
 
+  std::int64_t read_to = 0;  // all that came before it was handed to us
+  std::int64_t high = 0;     // its end, as last heard
+
+  // The mark behind one of those that wait. Behind the last of them may be offsets that nobody gets.
+  std::int64_t after(const Waiting& one) const {
+    const auto next = one.message.offset + 1;
+    return &one == &waiting.back() ? std::max(next, read_to) : next;
+  }
   // Where reading goes on.
   std::optional<std::int64_t> next() const {
     return waiting.empty() ? recorded : std::optional(waiting.back().message.offset + 1);
@@ -57,7 +66,9 @@ struct Partition {
 
 class Session {
  public:
-  Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally);
+  // `troubles` are those that were told since all was well, also by sessions before this one.
+  Session(const Configuration& configuration, CaptureParts& parts, Control& control, Tally& tally,
+          std::set<int>& troubles);
   ~Session();
 
   // Until stopped (success), or something fails.
@@ -78,6 +89,7 @@ class Session {
   void tell_trouble(int code, const std::string& text);
 
   void take(Message message);
+  void reach(const EndOfPartition& end);
   Status flush();
   Group gather(bool again);
   Status put(Group group);
@@ -95,6 +107,8 @@ class Session {
   Status record_covered();
   void commit();
   void look_at_cluster();
+  Status begin_partitions();
+  std::uint64_t lag() const;
   bool is_due(std::chrono::nanoseconds& last, std::chrono::nanoseconds period);
   json::ObjectWriter detail() const;
 
@@ -112,7 +126,7 @@ class Session {
   bool pushed_back_ = false;  // the trail takes nothing now
 
   std::optional<Error> beyond_us_{};  // found in a callback; ends the session
-  std::set<int> troubles_;            // that were told since all was well
+  std::set<int>& troubles_;
 
   std::chrono::milliseconds pause_{};  // before what was not taken is tried again
   std::chrono::nanoseconds tried_{}, committed_{}, looked_{}, told_{}, recovered_{};

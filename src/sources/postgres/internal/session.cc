@@ -56,6 +56,7 @@ Status Session::connect() {
   if (identity.empty() || identity[0].size() < 4)
     return fail(ErrorKind::unavailable, "PostgreSQL did not say which cluster it is");
   place_.system = number_in(identity[0][0]);
+  written_ = parse_lsn(identity[0][2].value_or("")).value_or(Lsn{});
   database_ = identity[0][3].value_or("");
   return {};
 }
@@ -82,7 +83,7 @@ Status Session::find_place() {
                     slot_of(configuration_.name), format_lsn(last ? last->lsn : Lsn{}), how));
   const auto system = place_.system;
   if (last) place_ = *last;
-  if (last && last->system == system && slot->confirmed <= last->lsn) {
+  if (last && last->system == system && slot->confirmed <= last->lsn && last->lsn <= written_) {
     covered_ = progress_.covered().value_or(last->lsn);
     read_ = place_;
     if (configuration_.snapshot && progress_.owes_snapshot()) return take_snapshot();
@@ -101,6 +102,7 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
   const auto told = progress_.covered();
   if (told && *told < last.lsn) VESTIGE_CHECKED(record_covered(*told, last));
   ++tally_.gaps;
+  ++place_.gaps;
   parts_.warn(fmt::format("capture {}: changes between {} and {} are not on record ({})", configuration_.name,
                           format_lsn(last.lsn), format_lsn(place_.lsn), cause));
   return insist([&] {
@@ -113,7 +115,13 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
 
 // What a crash interrupts is begun again: then some rows are told of twice, as of two moments.
 Status Session::take_snapshot() {
-  VESTIGE_TRY(auto snapshot, Snapshot::begin(*queries_));
+  VESTIGE_TRY(auto snapshot, Snapshot::begin(*queries_, tables_of(configuration_)));
+  for (;;) {
+    VESTIGE_TRY(const auto durable, snapshot.is_durable());
+    if (durable) break;
+    if (control_.wait(limits::receive_patience))
+      return fail(ErrorKind::unavailable, "stopped before the rows were read");
+  }
   const auto at = format_lsn(snapshot.view().at());
   parts_.say(fmt::format("capture {}: the rows of {} tables are put on record as of {}", configuration_.name,
                          configuration_.tables.size(), at));
@@ -130,7 +138,7 @@ Status Session::take_snapshot() {
       const RowChange change{.action = RowAction::snapshot, .now = &found.row};
       VESTIGE_TRY(auto event, writer_.changed(found.relation, rules, change, around));
       return add(found.relation, change,
-                 fmt::format("{}/{}/{}/snapshot/{}/{}", place_.system, database_, at, table.text(), row++),
+                 fmt::format("{}/{}/{}/snapshot/{}/{}", place_.origin(), database_, at, table.text(), row++),
                  std::move(event));
     }));
   }
@@ -223,7 +231,7 @@ Status Session::take_transaction(Transaction& transaction) {
 
 // The first that is said of the author holds for what was done before it as well.
 Status Session::find_author(Transaction& transaction, Circumstances& around) {
-  if (!transaction.says_something()) return {};
+  if (!transaction.says_something() || transaction.lost_messages()) return {};
   bool found = false;
   return transaction.read([&](const Message& message, const auto&) -> Status {
     const auto* said = std::get_if<LogicalMessage>(&message);
@@ -249,7 +257,7 @@ Status Session::take_change(const Message& message, const std::vector<SharedRela
                                       : writer_.changed(*relation, *rules, change, around));
     VESTIGE_CHECKED(
         add(*relation, change,
-            fmt::format("{}/{}/{}/{}", place_.system, database_, format_lsn(around.lsn), around.row),
+            fmt::format("{}/{}/{}/{}", place_.origin(), database_, format_lsn(around.lsn), around.row),
             std::move(event)));
     if (around.attribution == Attribution::none) ++tally_.unattributed;
     ++around.row;
@@ -391,7 +399,8 @@ Status Session::watch() {
   if (!slot) return {};
   tally_.lag_bytes = slot->lag_bytes;
   if (slot->lag_bytes > configuration_.lag_bytes_max) return give_up(slot->lag_bytes);
-  if (slot->lag_bytes > limits::lag_bytes_warned && is_due(warned_, limits::warn_period))
+  const auto warned_above = std::min(limits::lag_bytes_warned, configuration_.lag_bytes_max / 2);
+  if (slot->lag_bytes > warned_above && is_due(warned_, limits::warn_period))
     parts_.warn(
         fmt::format("capture {}: PostgreSQL keeps {} MiB of log for it; past {} MiB (lag_bytes_max) the slot "
                     "is given up, and changes are lost",

@@ -81,6 +81,7 @@ class Session {
 
   std::unique_ptr<Connection> queries_;  // beside the one that replicates
   std::unique_ptr<Connection> replication_;
+  Lsn written_{};  // how far the cluster's log went when the session began
   std::string database_;
   Place place_;                           // on record, durable
   std::optional<SnapshotView> snapshot_;  // while transactions may come that it has seen
