@@ -122,7 +122,7 @@ StoredBytes seal_all(const std::string& directory) {
     if (!*more) break;
   }
   StoredBytes stored;
-  for (const auto& segment : (*service)->audit_stream().record().segments) {
+  for (const auto& segment : (*service)->home().stream().record().segments) {
     stored.segments += segment.segment.bytes;
     stored.hashes += segment.hashes.bytes;
     stored.ids += segment.ids.bytes;
@@ -133,7 +133,7 @@ StoredBytes seal_all(const std::string& directory) {
     if (entry.is_regular_file() && kind != ".seg" && kind != ".hashes" && kind != ".ids")
       stored.sidecars += entry.file_size();
   }
-  stored.entries = (*service)->audit_stream().size();
+  stored.entries = (*service)->home().stream().size();
   return stored;
 }
 

@@ -133,18 +133,25 @@ class Witnesses:
 
     def decoded(self):
         """(transaction, steps, where it ended) in the order of commits; a step is (table, action) or a message's text."""
-        transactions, steps = [], []
+        transactions, steps, places = [], [], []
         for lsn, transaction, data in self.psql(
                 f"SELECT lsn, xid, data FROM pg_logical_slot_peek_changes('{self.slot}', NULL, NULL)"):
             if data.startswith("BEGIN"):
-                steps = []
+                steps, places = [], []
             elif data.startswith("COMMIT"):
                 transactions.append((int(transaction), steps, lsn_number(lsn)))
             elif data.startswith("message: transactional: 1 prefix: vestige, "):
-                steps.append(data.split(" content:", 1)[1])
+                # Its position is where its record ends. A row that begins there was made after it, and may come first where
+                # another subtransaction made it.
+                place = len(steps)
+                while place and places[place - 1] == lsn and isinstance(steps[place - 1], tuple):
+                    place -= 1
+                steps.insert(place, data.split(" content:", 1)[1])
+                places.insert(place, lsn)
             elif data.startswith("table "):
                 names, operation = re.match(r"table (.+?): ([A-Z]+):", data).groups()
                 steps += [(name, ACTIONS[operation]) for name in names.split(", ") if name in self.tables]
+                places += [lsn] * (len(steps) - len(places))
         return transactions
 
     def changes(self, snapshot=None):

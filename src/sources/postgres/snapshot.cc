@@ -10,6 +10,8 @@
 namespace vestige::sources::postgres {
 namespace {
 
+constexpr std::uint64_t block_header_bytes_max = 40;  // of PostgreSQL's log
+
 // "8 bytes with an epoch" where PostgreSQL prints them, of which replication sends the lower half.
 std::optional<std::uint32_t> parse_id(std::string_view text) {
   std::uint64_t number = 0;
@@ -73,9 +75,14 @@ Result<Snapshot> Snapshot::begin(Connection& connection, const std::vector<Table
 
 Result<bool> Snapshot::is_durable() {
   VESTIGE_TRY(const auto rows,
-              connection_->query(fmt::format("SELECT pg_current_wal_flush_lsn() >= {}::pg_lsn",
-                                             quoted_literal(format_lsn(view_.at())))));
-  return !rows.empty() && rows[0][0] == "t";
+              connection_->query("SELECT pg_current_wal_flush_lsn(), current_setting('wal_block_size')"));
+  if (rows.empty()) return false;
+  const auto at = view_.at().value;
+  const auto flushed = parse_lsn(rows[0][0].value_or("")).value_or(Lsn{}).value;
+  // Where nothing stands in a block yet, what is inserted next comes behind its header, which is not there
+  // yet.
+  const auto in_block = at % std::max<std::uint64_t>(number_in(rows[0][1]), 1);
+  return flushed >= at || (in_block <= block_header_bytes_max && flushed >= at - in_block);
 }
 
 // As replication describes it: without generated columns, which it does not send.

@@ -28,8 +28,9 @@ std::vector<ObjectId> tables_of(const Message& message) {
 
 // Kept as: whether in a piece, which subtransaction, places of the relations, the message's own bytes.
 Status Transaction::add(const Decoded& decoded, bool streaming, ByteView message,
-                        const std::vector<SharedRelation>& relations) {
-  says_something_ = says_something_ || std::holds_alternative<LogicalMessage>(decoded.message);
+                        const std::vector<SharedRelation>& relations, Lsn at) {
+  const bool said = std::holds_alternative<LogicalMessage>(decoded.message);
+  says_something_ = says_something_ || said;
   Bytes kept;
   ByteWriter out(kept);
   out.u8(streaming ? 1 : 0);
@@ -42,16 +43,29 @@ Status Transaction::add(const Decoded& decoded, bool streaming, ByteView message
   }
   out.bytes(message);
   ++kept_;
-  return spool_->add(kept);
+  if (said && at == held_at_) return spool_->add(kept);
+  if (at != held_at_) VESTIGE_CHECKED(release());
+  held_at_ = at;
+  held_.push_back(std::move(kept));
+  return {};
 }
 
-void Transaction::roll_back(TransactionId part) {
+Status Transaction::release() {
+  for (const auto& held : held_) VESTIGE_CHECKED(spool_->add(held));
+  held_.clear();
+  return {};
+}
+
+Status Transaction::roll_back(TransactionId part) {
+  VESTIGE_CHECKED(release());
   rolled_back_.insert(part);
   void_before_ = kept_;
   says_something_ = false;
+  return {};
 }
 
 Status Transaction::read(const See& see) {
+  VESTIGE_CHECKED(release());
   std::uint64_t number = 0;
   return spool_->read([&](ByteView kept) -> Status {
     const bool messages_count = number++ >= void_before_;
@@ -80,26 +94,26 @@ Result<Transaction*> Transactions::streamed(TransactionId id) {
   return place->second.get();
 }
 
-Result<std::unique_ptr<Transaction>> Transactions::feed(ByteView message) {
+Result<std::unique_ptr<Transaction>> Transactions::feed(ByteView message, Lsn at) {
   const bool streaming = decoder_.streaming();
   VESTIGE_TRY(const auto decoded, decoder_.decode(message));
   if (std::holds_alternative<Insert>(decoded.message) || std::holds_alternative<Update>(decoded.message) ||
       std::holds_alternative<Delete>(decoded.message) || std::holds_alternative<Truncate>(decoded.message) ||
       std::holds_alternative<LogicalMessage>(decoded.message)) {
-    VESTIGE_CHECKED(keep(decoded, streaming, message));
+    VESTIGE_CHECKED(keep(decoded, streaming, message, at));
     return std::unique_ptr<Transaction>{};
   }
   return take(decoded);
 }
 
-Status Transactions::keep(const Decoded& decoded, bool streaming, ByteView message) {
+Status Transactions::keep(const Decoded& decoded, bool streaming, ByteView message, Lsn at) {
   if (const auto* said = std::get_if<LogicalMessage>(&decoded.message);
       said != nullptr && !said->transactional)
     return {};  // belongs to no transaction, so it says nothing about rows
   auto* const transaction = streaming ? piece_of_ : whole_.get();
   if (transaction == nullptr) return out_of_turn("a row outside of a transaction");
   VESTIGE_TRY(const auto relations, relations_of(decoded.message));
-  return transaction->add(decoded, streaming, message, relations);
+  return transaction->add(decoded, streaming, message, relations, at);
 }
 
 Result<std::vector<SharedRelation>> Transactions::relations_of(const Message& message) const {
@@ -149,7 +163,7 @@ Result<std::unique_ptr<Transaction>> Transactions::take(const Decoded& decoded) 
     if (aborted->part == aborted->transaction)
       streamed_.erase(aborted->transaction);
     else
-      transaction->roll_back(aborted->part);
+      VESTIGE_CHECKED(transaction->roll_back(aborted->part));
   }
   return std::unique_ptr<Transaction>{};
 }

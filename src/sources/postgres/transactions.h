@@ -5,7 +5,11 @@
 //    subtransactions that were rolled back nothing is seen. PostgreSQL does not tell in which subtransaction
 //    a logical message was sent while its transaction ran, so one that is rolled back takes all messages
 //    along that came before.
-// 2. A row is told with the shape that its table had for it, also where the shape changed later in the
+// 2. Messages and rows come in the order in which they were made. PostgreSQL gives a logical message the
+// position
+//    at which its record ends, where the next one begins, and may send the row of that first where another
+//    subtransaction made it; the position tells.
+// 3. A row is told with the shape that its table had for it, also where the shape changed later in the
 //    transaction or in another one under way.
 //
 // Owner: one connection's session; what it has not handed on is sent again by the next one. Not thread-safe.
@@ -45,13 +49,16 @@ class Transaction {
   friend class Transactions;
   Transaction(TransactionId id, std::unique_ptr<Spool> spool) : id(id), spool_(std::move(spool)) {}
   Status add(const Decoded& decoded, bool streaming, ByteView message,
-             const std::vector<SharedRelation>& relations);
-  void roll_back(TransactionId part);
+             const std::vector<SharedRelation>& relations, Lsn at);
+  Status roll_back(TransactionId part);
+  Status release();
 
   std::unique_ptr<Spool> spool_;
   std::vector<SharedRelation> relations_;  // that messages name by their place here
   std::set<TransactionId> rolled_back_;
   bool says_something_ = false;
+  std::vector<Bytes> held_;  // of one position, in front of which a logical message may still come
+  Lsn held_at_{};
   std::uint64_t kept_ = 0;         // of all messages
   std::uint64_t void_before_ = 0;  // logical messages among the first so many do not count
 };
@@ -63,7 +70,8 @@ class Transactions {
 
   // Gives a transaction where this message committed it. corrupt, invalid: what came is not what PostgreSQL
   // sends; exhausted: more transactions are under way than we keep.
-  Result<std::unique_ptr<Transaction>> feed(ByteView message);
+  // `at` is the position with which the message came.
+  Result<std::unique_ptr<Transaction>> feed(ByteView message, Lsn at);
   // Whether a message may come that belongs to what came before it.
   bool between_transactions() const { return !whole_ && !decoder_.streaming(); }
 
@@ -71,7 +79,7 @@ class Transactions {
   std::unique_ptr<Transaction> make(TransactionId id) const;
   Result<Transaction*> streamed(TransactionId id);
   Result<std::unique_ptr<Transaction>> take(const Decoded& decoded);
-  Status keep(const Decoded& decoded, bool streaming, ByteView message);
+  Status keep(const Decoded& decoded, bool streaming, ByteView message, Lsn at);
   Result<std::vector<SharedRelation>> relations_of(const Message& message) const;
 
   platform::FileSystem& files_;

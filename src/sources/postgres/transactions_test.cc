@@ -22,6 +22,12 @@ struct World {
   platform::sim::SimEntropy entropy{7};
   std::unique_ptr<platform::FileSystem> files = disk.open("data");
   Transactions transactions{*files, entropy, "capture-crm-"};
+  std::uint64_t at = 0;
+
+  // Each at a position of its own.
+  Result<std::unique_ptr<Transaction>> feed(ByteView message) {
+    return transactions.feed(message, Lsn{++at});
+  }
 };
 
 // Messages as PostgreSQL writes them.
@@ -144,7 +150,7 @@ TEST(Transactions, WhatCommittedComesOutOnceInOrderWithoutWhatWasRolledBack) {
     std::uint64_t lsn = 1;
     int shape = 0, value = 0;
     const auto feed = [&](const Bytes& message) {
-      auto fed = world.transactions.feed(message);
+      auto fed = world.feed(message);
       ASSERT_TRUE(fed) << fed.error().message;
       if (*fed == nullptr) return;
       EXPECT_EQ((*fed)->commit.lsn, Lsn{lsn});
@@ -245,7 +251,7 @@ TEST(Transactions, WhatPostgresSent) {
     std::string seen;
     std::ifstream lines(std::string(VESTIGE_SOURCE_DIR) + "/tests/golden/postgres/" + file + ".hex");
     for (std::string line; std::getline(lines, line);) {
-      auto fed = world.transactions.feed(from_hex(line).value());
+      auto fed = world.feed(from_hex(line).value());
       ASSERT_TRUE(fed) << fed.error().message;
       if (*fed == nullptr) continue;
       int count = 0;
@@ -260,6 +266,32 @@ TEST(Transactions, WhatPostgresSent) {
   }
 }
 
+// PostgreSQL orders by positions what several subtransactions did. That of a message is where its record
+// ends, and so the one of the row behind it, which may come first.
+TEST(Transactions, WhatIsSaidBeforeARowComesBeforeIt) {
+  World world;
+  const auto feed = [&](const Bytes& message, std::uint64_t at) {
+    auto fed = world.transactions.feed(message, Lsn{at});
+    EXPECT_TRUE(fed) << fed.error().message;
+    return fed ? std::move(*fed) : nullptr;
+  };
+  feed(stream_start(5, true), 0);
+  feed(relation(5, "c"), 0);
+  feed(said(5, "first"), 10);
+  feed(insert(6, "a"), 20);
+  feed(insert(7, "b"), 30);
+  feed(insert(7, "c"), 30);  // of one record
+  feed(said(5, "second"), 30);
+  feed(insert(7, "d"), 30);
+  feed(said(5, "third"), 41);
+  feed(insert(5, "e"), 41);
+  feed(stream_stop(), 0);
+  const auto done = feed(stream_commit(5, 90), 90);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(rows_of(*done),
+            (std::vector<std::string>{"first", "c=a", "second", "c=b", "c=c", "c=d", "third", "c=e"}));
+}
+
 TEST(Transactions, WhatComesOutOfTurnIsRefused) {
   const std::vector<std::vector<Bytes>> cases{
       {insert(0, "v")},         {begin(1), insert(0, "v")},  // of a table that was not described
@@ -270,7 +302,7 @@ TEST(Transactions, WhatComesOutOfTurnIsRefused) {
   for (const auto& messages : cases) {
     World world;
     for (std::size_t i = 0; i < messages.size(); ++i) {
-      const auto fed = world.transactions.feed(messages[i]);
+      const auto fed = world.feed(messages[i]);
       EXPECT_EQ(fed.has_value(), i + 1 < messages.size()) << i;
       if (!fed) EXPECT_EQ(fed.error().kind, ErrorKind::invalid);
     }

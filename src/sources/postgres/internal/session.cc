@@ -199,7 +199,8 @@ Status Session::take(ByteView data) {
     VESTIGE_CHECKED(flush());
     return say_where_we_are();
   }
-  VESTIGE_TRY(const auto transaction, transactions_.feed(std::get<WalData>(decoded).message));
+  const auto& data_of_log = std::get<WalData>(decoded);
+  VESTIGE_TRY(const auto transaction, transactions_.feed(data_of_log.message, data_of_log.start));
   return transaction ? take_transaction(*transaction) : Status{};
 }
 
