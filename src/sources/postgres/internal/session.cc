@@ -92,6 +92,7 @@ Status Session::find_place() {
   }
   place_.system = system;
   place_.lsn = covered_ = slot->confirmed;
+  if (last) ++place_.gaps;
   read_ = place_;
   if (last) VESTIGE_CHECKED(record_gap(last->system == system ? "slot_moved" : "other_system", *last));
   return configuration_.snapshot ? take_snapshot() : Status{};
@@ -102,7 +103,6 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
   const auto told = progress_.covered();
   if (told && *told < last.lsn) VESTIGE_CHECKED(record_covered(*told, last));
   ++tally_.gaps;
-  ++place_.gaps;
   parts_.warn(fmt::format("capture {}: changes between {} and {} are not on record ({})", configuration_.name,
                           format_lsn(last.lsn), format_lsn(place_.lsn), cause));
   return insist([&] {
