@@ -145,6 +145,12 @@ def capture_rows(run):
     return table(["row changes of PostgreSQL", "rows/s", "CPU µs a row"], rows)
 
 
+def capture_commands(run):
+    rows = [[line["who"], number(line["commands"] / line["seconds"]),
+             number(line["cpuSeconds"] and line["cpuSeconds"] * 1e6 / line["commands"], 1)] for line in run.all("captureCommands")]
+    return table(["commands of Kafka", "commands/s", "CPU µs a command"], rows)
+
+
 def capture_lag(run):
     rows = [[f"{number(line['rowsPerSecond'])} rows/s for {line['seconds']} s", number(line["p50ms"], 1), number(line["p90ms"], 1),
              number(line["p99ms"], 1), number(line["maxMs"], 1)] for line in run.all("captureLag")]
@@ -237,6 +243,8 @@ def targets(run):
     followed = {line["who"].split(",")[0]: line["tps"] for line in run.all("captureTransactions")}
     if followed:
         add("pgbench with capture, % of pg_recvlogical", 100 * followed["Vestige"] / followed["pg_recvlogical"], 95, digits=1)
+    if taken := run.all("captureCommands"):
+        add("commands captured a second", taken[0]["commands"] / taken[0]["seconds"], 80_000)
     return table(["target", "wanted", "reached", "met"], rows)
 
 
@@ -245,7 +253,7 @@ def tables(lines):
     parts = [head(run)]
     for measure, part in (("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks),
                           ("captureRows", capture_rows), ("captureLag", capture_lag),
-                          ("captureTransactions", capture_transactions)):
+                          ("captureTransactions", capture_transactions), ("captureCommands", capture_commands)):
         if run.all(measure):
             parts.append(part(run))
     if run.vestige(False) or run.all("http") or run.all("captureRows"):

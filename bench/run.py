@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Vestige, PostgreSQL and SQLite FTS5 over the same events in one run: ingest, look-ups, disk, memory, verifying, and
-what the necessary steps cost by themselves; and row changes of PostgreSQL, captured and otherwise taken. Each store runs in a process of its own, one after the other.
+what the necessary steps cost by themselves; and row changes of PostgreSQL and commands of Kafka, captured and otherwise
+taken. Each store runs in a process of its own, one after the other.
 
 Figures go to build/bench/ as JSON lines while they come, and at the end as tables to standard output (Markdown, as
 docs/benchmarks.md has them). bench/report.py FILE makes the tables of such a file again.
@@ -19,6 +20,7 @@ import sys
 import time
 
 import capture
+import commands
 import machine
 import postgres
 import report
@@ -30,9 +32,9 @@ SERVER_END_SECONDS_MAX = 120
 
 # Events: for all stores; for Vestige again, where the size matters; over HTTP in batches and one by one.
 FULL = {"peers": 1_000_000, "large": 10_000_000, "batches": 1_500_000, "singles": 150_000,
-        "captureTransactions": 5_000, "captureSeconds": 30, "captureRounds": 5}
+        "captureTransactions": 5_000, "captureSeconds": 30, "captureRounds": 5, "captureCommands": 1_000_000}
 QUICK = {"peers": 100_000, "large": 500_000, "batches": 200_000, "singles": 30_000,
-         "captureTransactions": 1_000, "captureSeconds": 10, "captureRounds": 1}
+         "captureTransactions": 1_000, "captureSeconds": 10, "captureRounds": 1, "captureCommands": 200_000}
 
 
 class Bench:
@@ -95,11 +97,12 @@ def run_stores(bench, sizes, wanted):
 
 
 def run_capture(bench, sizes):
-    with bench.part("row changes captured from PostgreSQL") as folder:
-        missing = capture.measure(folder, PROGRAMS, sizes, bench.add)
-    if missing:
-        bench.say(f"  Capture is left out: {missing}")
-        bench.add({"measure": "leftOut", "store": "Capture", "why": missing})
+    for source, what, measure in (("PostgreSQL", "row changes", capture.measure), ("Kafka", "commands", commands.measure)):
+        with bench.part(f"{what} captured from {source}") as folder:
+            missing = measure(folder, PROGRAMS, sizes, bench.add)
+        if missing:
+            bench.say(f"  Capture from {source} is left out: {missing}")
+            bench.add({"measure": "leftOut", "store": f"Capture from {source}", "why": missing})
 
 
 # ------------------------------------------------------------------------------------------------- HTTP
