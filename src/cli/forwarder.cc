@@ -45,7 +45,8 @@ Forwarder::Forwarder(const ForwardArguments& arguments, Surroundings& surroundin
     : arguments_(arguments), surroundings_(surroundings), ending_(ending), progress_(surroundings) {}
 
 Status Forwarder::run() {
-  VESTIGE_CHECKED(prepare());
+  // Whoever ends it at once may have cut off what it was asking.
+  if (auto prepared = prepare(); !prepared) return ending_() == Ending::at_once ? Status{} : prepared;
   auto followed = follow_until_over();
   drain();
   if (ending_() != Ending::at_once) {
