@@ -216,7 +216,7 @@ TEST(Forward, EveryEntryAtLeastOnceAndInOrderWhateverIsKilledWhen) {
   std::mt19937_64 random(seed);
   Trail trail(0, random());
   Cluster cluster;
-  for (int life = 0; life < testing::rounds(10); ++life) {
+  for (int life = 0; life < testing::rounds(5); ++life) {
     trail.grow(random() % 200);
     const auto last_question = random() % 600;
     const auto how = random() % 2 == 0 ? Ending::at_once : Ending::in_order;

@@ -45,13 +45,11 @@ Forwarder::Forwarder(const ForwardArguments& arguments, Surroundings& surroundin
     : arguments_(arguments), surroundings_(surroundings), ending_(ending), progress_(surroundings) {}
 
 Status Forwarder::run() {
-  VESTIGE_CHECKED(prepare());
+  // Whoever ends it at once may have cut off what it was asking.
+  if (auto prepared = prepare(); !prepared) return ending_() == Ending::at_once ? Status{} : prepared;
   auto followed = follow_until_over();
   drain();
-  if (ending_() != Ending::at_once) {
-    const auto saved = save_cursor();
-    if (!saved && followed) followed = saved;
-  }
+  if (auto saved = save_at_end(); !saved && followed) followed = std::move(saved);
   progress_.clear();
   return followed ? outcome_ : followed;
 }
@@ -284,6 +282,18 @@ Status Forwarder::save_cursor() {
   if (passes(response.status)) return fail(ErrorKind::unavailable, describe_refusal(response));
   if (response.status != 200) return std::unexpected(refusal(response));
   saved_ = next;
+  return {};
+}
+
+// A server that is away by then costs nothing but that some come again, which tell() says.
+Status Forwarder::save_at_end() {
+  const auto end = surroundings_.monotonic() + flush_patience;
+  while (ending_() != Ending::at_once) {
+    auto saved = save_cursor();
+    if (saved || saved.error().kind != ErrorKind::unavailable) return saved;
+    if (surroundings_.monotonic() >= end) break;
+    surroundings_.pause(rest_step);
+  }
   return {};
 }
 

@@ -51,6 +51,7 @@ class Forwarder {
   bool over();
   void drain();
   Status save_cursor();
+  Status save_at_end();
   std::uint64_t done_up_to() const { return sender_->first_held().value_or(next_); }
   std::string cursor_path() const { return "/api/cursors/" + encoded(cursor_); }
   void say(const std::string& text);

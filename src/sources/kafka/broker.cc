@@ -101,6 +101,9 @@ Settings producer_settings(const Producer::Terms& terms) {
                        {"message.timeout.ms", std::to_string(terms.patience.count())},
                        {"message.max.bytes", std::to_string(limits::sent_bytes_max)},
                        {"queue.buffering.max.kbytes", std::to_string(limits::sending_kilobytes_max)},
+                       // Without a key to the same partition each time: the random ones would break the order
+                       // of what is sent again.
+                       {"partitioner", "murmur2"},
                        {"linger.ms", "0"}};
   if (terms.one_by_one) settings.emplace_back("batch.num.messages", "1");
   return settings;

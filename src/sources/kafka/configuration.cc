@@ -45,7 +45,8 @@ constexpr std::string_view reserved_of_target[] = {"bootstrap.servers",
                                                    "message.max.bytes",
                                                    "queue.buffering.max.messages",
                                                    "queue.buffering.max.kbytes",
-                                                   "batch.num.messages"};
+                                                   "batch.num.messages",
+                                                   "partitioner"};
 
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= limits::name_bytes_max && std::ranges::all_of(name, [](char c) {
