@@ -65,7 +65,7 @@ endfunction()
 
 # What tests need of another module's testing/.
 set(vestige_test_support_sources src/audit/testing/world.cc)
-set(vestige_test_support_cli src/sources/kafka/testing/mock_cluster.cc)
+set(vestige_test_support_cli src/sources/kafka/testing/mock_cluster.cc src/sources/kafka/testing/c11_threads.cc)
 
 # One test binary a module: <module>_test, from src/<module>/**/*_test.cc, src/<module>/testing/ and
 # src/<module>/*/testing/.

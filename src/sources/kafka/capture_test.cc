@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <numeric>
 #include <random>
@@ -361,12 +362,14 @@ TEST(Capture, WhatKafkaNoLongerHasIsAGap) {
 
 TEST(Capture, AnotherClusterIsAGapAndBegunFromItsStart) {
   TrailWorld world;
-  for (int round = 0; round < 2; ++round) {
-    MockCluster cluster;
+  // Both are there to the end: a cluster's id is made of where it lies in the memory.
+  std::array<MockCluster, 2> clusters;
+  for (std::size_t round = 0; round < clusters.size(); ++round) {
+    auto& cluster = clusters[round];
     cluster.create("commands", 1);
-    cluster.produce("commands", 0, command(round));
+    cluster.produce("commands", 0, command(static_cast<int>(round)));
     Running running(world, configuration_for(cluster, {"commands"}));
-    ASSERT_TRUE(soon([&] { return told_by(world).commands() == static_cast<std::size_t>(round) + 1; }));
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == round + 1; }));
   }
   const auto told = told_by(world);
   ASSERT_EQ(told.gaps.size(), 1U);
