@@ -339,7 +339,7 @@ def test_what_a_savepoint_took_back_says_nothing(context):
                      said.format("nobody") + many.format(f"c{first}") + f"ROLLBACK TO s; {TOOK_BACK} UPDATE contacts SET name = name || '.'; " +
                      many.format(f"d{first}") + ("" if first else said.format("42")) + "COMMIT", "contacts")
     events = source.check()
-    assert {event.get("sourceId") for event in events if event["action"] != "SNAPSHOT"} == {"42", None}
+    assert {event.get("sourceId") for event in events if event["action"] != "SNAPSHOT"} <= {"42", None}
 
 
 def test_rows_go_to_the_tenant_that_they_name(context):

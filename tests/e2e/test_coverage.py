@@ -184,8 +184,10 @@ def test_a_slot_that_is_made_anew_is_a_gap_with_its_bounds(context):
     early = the_source(report_of(server, f"?to={border}"))
     late = the_source(report_of(server, f"?from={border}"))
     assert (early["gaps"], late["gaps"]) == (0, 1), (early, late)
-    assert early["runs"][0]["to"] == late["runs"][0]["from"] == gap["from"]
-    assert late["runs"][0]["steps"][0] == gap and early["starts"] + late["starts"] == found["starts"]
+    assert early["runs"][0]["to"] == late["runs"][0]["from"] and early["starts"] + late["starts"] == found["starts"]
+    # What was told just before the hole may have been told in the same millisecond, and is then the later report's.
+    if before["last"]["time"] < border:
+        assert late["runs"][0]["from"] == gap["from"] and late["runs"][0]["steps"][0] == gap
     for name, total in found["totals"].items():
         assert early["totals"][name] + late["totals"][name] == total, name
     forge(server)
