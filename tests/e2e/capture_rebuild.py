@@ -74,7 +74,9 @@ class Rebuilt:
 
 def check_moment(rebuilt, tables, events, moment):
     """The trail up to that position is what the database held at it. Gives the number of rows."""
-    upto = [event for event in events if lsn_number(event["context"]["lsn"]) < moment.lsn]
+    # A commit lies before the position that is read after it; a snapshot is at the one at which it was taken, which may be the same.
+    upto = [event for event in events
+            if lsn_number(event["context"]["lsn"]) < moment.lsn + (event["action"] == "SNAPSHOT")]
     found = rebuilt.rows(tables, fold_all(upto, tables))
     for table in tables:
         assert found[table] == moment.rows[table], (table, moment.lsn, *differing(moment.rows[table], found[table]))
