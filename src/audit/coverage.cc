@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "audit/internal/members.h"
 #include "audit/limits.h"
 #include "base/time_text.h"
 
@@ -12,16 +13,6 @@ namespace vestige::audit {
 namespace {
 
 constexpr std::string_view other_system = "other_system";
-
-std::string_view text_of(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  return value.is_string() ? value.string() : std::string_view();
-}
-
-std::uint64_t count_of(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  return value.is_number() && value.number_value() > 0 ? static_cast<std::uint64_t>(value.number_value()) : 0;
-}
 
 std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
   std::uint64_t number = 0;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "audit/internal/members.h"
 #include "audit/limits.h"
 #include "base/encoding.h"
 #include "base/time_text.h"
@@ -24,16 +25,6 @@ constexpr std::string_view look_kind = "data.access";
 constexpr std::string_view sign_off_kind = "system.review";
 constexpr std::string_view customer_type = "CUSTOMER";
 constexpr std::uint64_t waiting_status = 202;
-
-std::string_view text_of(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  return value.is_string() ? value.string() : std::string_view();
-}
-
-std::uint64_t count_of(const json::Value& object, std::string_view name) {
-  const auto value = object.find(name);
-  return value.is_number() && value.number_value() > 0 ? static_cast<std::uint64_t>(value.number_value()) : 0;
-}
 
 // The strings of a list; none where this is no list.
 std::vector<std::string_view> texts_of(const json::Value& list) {

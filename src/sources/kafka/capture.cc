@@ -1,7 +1,5 @@
 #include "sources/kafka/capture.h"
 
-#include <fmt/format.h>
-
 #include <set>
 
 #include "platform/thread.h"
@@ -23,22 +21,13 @@ struct Capture::Impl {
 };
 
 void Capture::Impl::run() {
-  std::string last;
   std::set<int> troubles;
-  for (auto pause = limits::retry_first; !control.stopped();
-       pause = std::min(pause * 2, limits::retry_last)) {
+  keep_at_it(control, configuration.name, {limits::retry_first, limits::retry_last}, parts.warn, [&] {
     internal::Session session(configuration, parts, control, tally, troubles);
-    const auto ended = session.run();
+    auto status = session.run();
     tally.connected = false;
-    if (session.served()) pause = limits::retry_first;
-    if (ended) continue;
-    // The same trouble is said once, not every half minute.
-    if (ended.error().message != last || session.served())
-      parts.warn(fmt::format("capture {}: {}. It is tried again until it works.", configuration.name,
-                             ended.error().message));
-    last = ended.error().message;
-    control.wait(pause);
-  }
+    return Ended{std::move(status), session.served()};
+  });
 }
 
 Capture::Capture(Configuration configuration, CaptureParts parts)

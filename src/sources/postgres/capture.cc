@@ -34,21 +34,12 @@ void Capture::Impl::remove_left_overs() {
 
 void Capture::Impl::run() {
   remove_left_overs();
-  std::string last;
-  for (auto pause = limits::retry_first; !control.stopped();
-       pause = std::min(pause * 2, limits::retry_last)) {
+  keep_at_it(control, configuration.name, {limits::retry_first, limits::retry_last}, parts.warn, [&] {
     internal::Session session(configuration, parts, control, tally);
-    const auto ended = session.run();
+    auto status = session.run();
     tally.connected = false;
-    if (session.served()) pause = limits::retry_first;
-    if (ended) continue;
-    // The same trouble is said once, not every half minute.
-    if (ended.error().message != last || session.served())
-      parts.warn(fmt::format("capture {}: {}. It is tried again until it works.", configuration.name,
-                             ended.error().message));
-    last = ended.error().message;
-    control.wait(pause);
-  }
+    return Ended{std::move(status), session.served()};
+  });
 }
 
 Capture::Capture(Configuration configuration, CaptureParts parts)
