@@ -181,6 +181,11 @@ struct Consumer::Session {
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque);
 
+  // Where partitions begin or end, in their order.
+  Result<std::vector<std::int64_t>> ask(const std::vector<Place>& places, std::int64_t which,
+                                        std::chrono::milliseconds patience) const;
+  static constexpr std::string_view unheard = "nobody says where a partition begins and ends";
+
   Handlers handlers;
   Owned<rd_kafka_t> client;
 };
@@ -263,13 +268,35 @@ Status Consumer::resume(const Place& place) {
   return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : failed("a partition does not go on", code);
 }
 
+// Not rd_kafka_query_watermark_offsets(): it asks a leader that is gone until that comes back, whatever the
+// timeout (mended in librdkafka 2.3).
+Result<std::vector<std::int64_t>> Consumer::Session::ask(const std::vector<Place>& places, std::int64_t which,
+                                                         std::chrono::milliseconds patience) const {
+  std::vector<Start> questions;
+  for (const auto& place : places) questions.push_back({place, which});
+  const auto list = list_of(questions);
+  if (const auto code = rd_kafka_offsets_for_times(client.get(), list.get(), wait_of(patience));
+      code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return failed(unheard, code);
+  std::vector<std::int64_t> offsets;
+  for (int i = 0; i < list->cnt; ++i) {
+    const auto& answer = list->elems[i];
+    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(unheard, answer.err);
+    // As when there was no answer for this one.
+    if (answer.offset < 0) return failed(unheard, RD_KAFKA_RESP_ERR__NO_OFFSET);
+    offsets.push_back(answer.offset);
+  }
+  return offsets;
+}
+
 Result<Watermarks> Consumer::watermarks(const Place& place) {
-  Watermarks found;
-  const auto code =
-      rd_kafka_query_watermark_offsets(session_->client.get(), place.topic.c_str(), place.partition,
-                                       &found.low, &found.high, wait_of(limits::answer_patience));
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("nobody says where a partition begins", code);
-  return found;
+  VESTIGE_TRY(const auto low, session_->ask({place}, RD_KAFKA_OFFSET_BEGINNING, limits::answer_patience));
+  VESTIGE_TRY(const auto high, session_->ask({place}, RD_KAFKA_OFFSET_END, limits::answer_patience));
+  return Watermarks{.low = low.front(), .high = high.front()};
+}
+
+Result<std::vector<std::int64_t>> Consumer::ends(const std::vector<Place>& places) {
+  return session_->ask(places, RD_KAFKA_OFFSET_END, limits::look_patience);
 }
 
 std::optional<std::int64_t> Consumer::end_of(const Place& place) {

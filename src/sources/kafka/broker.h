@@ -98,6 +98,8 @@ class Consumer {
   Status pause(const Place& place);
   Status resume(const Place& place);
   Result<Watermarks> watermarks(const Place& place);
+  // Where the partitions end, in their order, asked anew.
+  Result<std::vector<std::int64_t>> ends(const std::vector<Place>& places);
   // The end as last heard; nothing where nothing was.
   std::optional<std::int64_t> end_of(const Place& place);
   bool reachable();

@@ -353,23 +353,20 @@ std::uint64_t Session::lag() const {
   return lag;
 }
 
-// So that what Kafka removes before anything was read is missed as well.
+// Of one that was read to its end and had nothing, so that what comes and is removed before we see it is
+// missed.
 Status Session::begin_partitions() {
   if (pushed_back_) return {};
   Step step;
-  for (auto& [place, partition] : partitions_) {
-    if (partition.recorded || partition.lost || !partition.waiting.empty()) continue;
-    const auto there = consumer_->watermarks(place);
-    if (!there) break;  // asked again the next time
-    step.next[place] = step.covered[place] = there->low;
-  }
+  for (const auto& [place, partition] : partitions_)
+    if (!partition.recorded && partition.waiting.empty() && partition.read_to)
+      step.next[place] = step.covered[place] = *partition.read_to;
   if (step.next.empty()) return {};
   if (auto moved = progress_.move(step); !moved) return is_push_back(moved.error()) ? Status{} : moved;
   for (const auto& [place, offset] : step.next) {
     auto& partition = partitions_.at(place);
     partition.recorded = partition.covered = offset;
     partition.begun = true;
-    if (partition.read_to > offset) partition.recorded = partition.read_to;
   }
   return {};
 }
@@ -379,12 +376,13 @@ void Session::look_at_cluster() {
   if (!tally_.connected) return;
   troubles_.clear();
   // Of what is paused nothing is fetched, so nothing is heard of its end.
-  for (auto& [place, partition] : partitions_) {
-    if (!partition.paused) continue;
-    const auto there = consumer_->watermarks(place);
-    if (!there) return;
-    partition.high = there->high;
-  }
+  std::vector<Place> places;
+  for (const auto& [place, partition] : partitions_)
+    if (partition.paused) places.push_back(place);
+  if (places.empty()) return;
+  const auto ends = consumer_->ends(places);
+  if (!ends) return;
+  for (std::size_t i = 0; i < places.size(); ++i) partitions_.at(places[i]).high = ends->at(i);
 }
 
 Status Session::recover() {
@@ -422,7 +420,7 @@ Status Session::recover(Ours& ours) {
     parts_.warn(fmt::format("capture {}: {}/{}: commands from {} on are not on record ({}); it goes on at {}",
                             configuration_.name, place.topic, place.partition, next, cause, there.low));
     partition.recorded = partition.covered = there.low;
-    partition.read_to = 0;
+    partition.read_to.reset();
     partition.begun = true;
   }
   partition.lost = false;

@@ -50,13 +50,13 @@ struct Partition {
   bool lost = false;    // what comes next is not where we look for it
   bool paused = false;  // librdkafka was told so
 
-  std::int64_t read_to = 0;  // all that came before it was handed to us
-  std::int64_t high = 0;     // its end, as last heard
+  std::optional<std::int64_t> read_to{};  // all that came before it was handed to us
+  std::int64_t high = 0;                  // its end, as last heard
 
   // The mark behind one of those that wait. Behind the last of them may be offsets that nobody gets.
   std::int64_t after(const Waiting& one) const {
     const auto next = one.message.offset + 1;
-    return &one == &waiting.back() ? std::max(next, read_to) : next;
+    return &one == &waiting.back() ? std::max(next, read_to.value_or(0)) : next;
   }
   // Where reading goes on.
   std::optional<std::int64_t> next() const {
