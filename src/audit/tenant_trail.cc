@@ -85,12 +85,12 @@ Ingest* TenantTrail::ingest_of(std::string_view stream) {
   return stream == access_stream_name ? access_.ingest.get() : nullptr;
 }
 
-Result<BatchOutcome> TenantTrail::append(Ingest& ingest, Batch batch) {
-  std::promise<Result<BatchOutcome>> promise;
-  auto outcome = promise.get_future();
+std::future<Result<BatchOutcome>> TenantTrail::submit(Ingest& ingest, Batch batch) {
+  const auto promise = std::make_shared<std::promise<Result<BatchOutcome>>>();
+  auto outcome = promise->get_future();
   ingest.submit(std::move(batch),
-                [&promise](Result<BatchOutcome> result) { promise.set_value(std::move(result)); });
-  return outcome.get();
+                [promise](Result<BatchOutcome> result) { promise->set_value(std::move(result)); });
+  return outcome;
 }
 
 Status TenantTrail::housekeep() {

@@ -5,6 +5,7 @@
 // Owner: app, one per tenant, as long as the log. Thread-safe, except that housekeep() is one thread's.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,8 +47,10 @@ class TenantTrail {
   TenantTrail(const TenantTrail&) = delete;
   TenantTrail& operator=(const TenantTrail&) = delete;
 
-  // Waits until it is durable. Not on the committer.
-  Result<BatchOutcome> append(Ingest& ingest, Batch batch);
+  // Told once it is durable, or was refused. Wait for it anywhere but on the committer.
+  std::future<Result<BatchOutcome>> submit(Ingest& ingest, Batch batch);
+  // Waits for it.
+  Result<BatchOutcome> append(Ingest& ingest, Batch batch) { return submit(ingest, std::move(batch)).get(); }
   // Signs what is new, writes the checkpoint files, puts segments on record that were closed. To be called
   // about once a second.
   Status housekeep();

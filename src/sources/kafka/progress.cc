@@ -76,7 +76,7 @@ Totals Progress::totals() const {
   return {.commands = count("commands"), .refused = count("refused")};
 }
 
-Status Progress::append(audit::Batch batch, const Step& step) {
+std::future<Result<audit::BatchOutcome>> Progress::submit(audit::Batch batch, const Step& step) {
   const auto all = totals() + step.more;
   batch.placed = [this, &step, all](trail::Placement& placement, const audit::BatchOutcome&) {
     placement.set_mark(mark_of("cluster"), cluster_number());
@@ -87,15 +87,19 @@ Status Progress::append(audit::Batch batch, const Step& step) {
     for (const auto& [place, offset] : step.covered)
       placement.set_mark(covered_mark_of(place), static_cast<std::uint64_t>(offset));
   };
-  const auto outcome = trail_.append(trail_.ingest(), std::move(batch));
+  return trail_.submit(trail_.ingest(), std::move(batch));
+}
+
+Status Progress::append(audit::Batch batch, const Step& step) {
+  const auto outcome = submit(std::move(batch), step).get();
   return outcome ? Status{} : std::unexpected(outcome.error());
 }
 
-Status Progress::add(std::span<const audit::CapturedEvent> events, const Step& step,
-                     std::vector<audit::Refused>& refused) {
-  VESTIGE_TRY(auto batch, trail_.ingest().prepare_captured(source_, events, &refused));
-  batch.conflicting = [&](audit::Refused each) { refused.push_back(std::move(each)); };
-  return append(std::move(batch), step);
+Status Progress::add(std::span<const audit::CapturedEvent> events, Adding& adding) {
+  VESTIGE_TRY(auto batch, trail_.ingest().prepare_captured(source_, events, &adding.refused));
+  batch.conflicting = [&adding](audit::Refused each) { adding.refused.push_back(std::move(each)); };
+  adding.outcome = submit(std::move(batch), adding.step);
+  return {};
 }
 
 std::string Progress::entry(std::string_view action, const json::ObjectWriter& detail) const {

@@ -1,11 +1,12 @@
 // Where one source stands in the trail: for each partition the mark up to which its commands are on record,
 // and the entries about the capture itself (docs/formats/capture.md).
 //
-// Owner: one Session. Not thread-safe. Calls wait for the disk. exhausted and unavailable: the trail takes
-// nothing now; the same call may be made again. invalid and conflict: one of the commands is none that it
-// takes, and none of them was taken.
+// Owner: one Session. Not thread-safe. Calls wait for the disk, but for add(). exhausted and unavailable: the
+// trail takes nothing now; the same call may be made again. invalid and conflict: one of the commands is none
+// that it takes, and none of them was taken.
 #pragma once
 
+#include <future>
 #include <map>
 #include <optional>
 #include <span>
@@ -34,6 +35,13 @@ struct Step {
   Totals more{};
 };
 
+// A group on its way to the disk. Stays where it is until its outcome is there.
+struct Adding {
+  Step step{};
+  std::vector<audit::Refused> refused{};  // once there is an outcome
+  std::future<Result<audit::BatchOutcome>> outcome{};
+};
+
 class Progress {
  public:
   Progress(trail::Log& log, audit::TenantTrail& trail, std::string source);
@@ -52,9 +60,9 @@ class Progress {
   // Counts are right while a source has one session at a time, as in a server.
   Totals totals() const;
 
-  // Where commands are refused, these are added to `refused`.
-  Status add(std::span<const audit::CapturedEvent> events, const Step& step,
-             std::vector<audit::Refused>& refused);
+  // Events and the step of `adding`, which gets the outcome. One at a time: the totals go on from what is on
+  // record. Where some are refused at once nothing is on its way.
+  Status add(std::span<const audit::CapturedEvent> events, Adding& adding);
   // The event of an entry of kind system.capture.
   std::string entry(std::string_view action, const json::ObjectWriter& detail) const;
   // An entry of kind system.capture whose detail are capture, cluster and what `detail` has.
@@ -64,6 +72,7 @@ class Progress {
 
  private:
   std::optional<std::int64_t> offset_at(const std::string& mark) const;
+  std::future<Result<audit::BatchOutcome>> submit(audit::Batch batch, const Step& step);
   Status append(audit::Batch batch, const Step& step);
   std::string mark_of(const Place& place) const;
   std::string covered_mark_of(const Place& place) const;

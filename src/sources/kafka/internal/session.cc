@@ -94,7 +94,7 @@ Status Session::join() {
 Status Session::follow() {
   while (!control_.stopped()) {
     // While commands wait nothing is waited for: what has come is put together to one group.
-    const bool gathering = waiting_.commands > held_.commands && !pushed_back_;
+    const bool gathering = on_its_way_ || (waiting_.commands > held_.commands && !pushed_back_);
     VESTIGE_TRY(auto received,
                 consumer_->receive(gathering ? std::chrono::milliseconds(0) : limits::receive_patience));
     if (beyond_us_) return std::unexpected(*std::move(beyond_us_));
@@ -103,8 +103,9 @@ Status Session::follow() {
       if (const auto found = partitions_.find(out->place); found != partitions_.end())
         found->second.lost = true;
     if (const auto* end = std::get_if<EndOfPartition>(&received)) reach(*end);
-    const bool full = waiting_.commands - held_.commands >= limits::batch_commands_max ||
-                      waiting_.bytes - held_.bytes >= limits::batch_bytes_max;
+    const auto busy = on_its_way_ ? on_its_way_->amount : Amount{};
+    const bool full = waiting_.commands - held_.commands - busy.commands >= limits::batch_commands_max ||
+                      waiting_.bytes - held_.bytes - busy.bytes >= limits::batch_bytes_max;
     if (!full && !std::holds_alternative<std::monostate>(received)) continue;
     VESTIGE_CHECKED(flush());
     VESTIGE_CHECKED(look_around());
@@ -115,7 +116,7 @@ Status Session::follow() {
 // Best effort: what is not on record now is read again by the next.
 void Session::finish() {
   const auto flushed = flush();
-  const auto covered = flushed ? record_covered() : flushed;
+  const auto covered = flushed ? record_covered() : flushed;  // waits for it
   if (!covered) parts_.warn(fmt::format("capture {}: {}", configuration_.name, covered.error().message));
   commit();
   consumer_.reset();
@@ -147,6 +148,7 @@ std::vector<Start> Session::take_over(const std::vector<Place>& places) {
 
 // What of it waits comes again, to us or to another.
 void Session::give_back() {
+  if (auto settled = settle(); !settled) beyond_us_ = std::move(settled).error();
   partitions_.clear();
   waiting_ = held_ = {};
 }
@@ -188,59 +190,93 @@ Session::Group Session::gather(bool again) {
 }
 
 Status Session::flush() {
+  VESTIGE_CHECKED(settle());
   const bool again = parts_.clock.monotonic() - tried_ >= pause_;
   if (waiting_.commands == 0 || (pushed_back_ && !again)) return {};
   auto group = gather(again);
   if (group.empty()) return {};
-  auto done = put(std::move(group));
-  held_ = {};
-  for (const auto& [place, partition] : partitions_)
-    if (partition.held)
-      for (const auto& waiting : partition.waiting) held_.add(waiting.message);
-  const bool holding = held_.commands > 0;
-  const bool pushed_back = !done && is_push_back(done.error());
-  if (!holding && !pushed_back) pause_ = {};
-  if (pushed_back || (holding && again)) {
-    tried_ = parts_.clock.monotonic();
-    pause_ = std::clamp(pause_ * 2, limits::retry_first, limits::retry_last);
-  }
-  if (pushed_back && !pushed_back_)
-    parts_.warn(fmt::format("capture {}: the trail takes nothing now, Kafka keeps what comes: {}",
-                            configuration_.name, done.error().message));
-  pushed_back_ = pushed_back;
+  if (const auto done = put(std::move(group)); !done) return heed(done);
+  count_held();
+  if (held_.commands > 0 && again) wait_longer();
   regulate();
-  return pushed_back ? Status{} : done;
+  return {};
 }
 
 // As often as it takes to learn of all that are refused: what was taken out may have hidden others.
 Status Session::put(Group group) {
   for (;;) {
-    group = send_letters(group);
-    if (group.empty()) return {};
+    auto next = std::make_unique<OnItsWay>();
+    next->group = send_letters(group);
+    if (next->group.empty()) return {};
     std::vector<audit::CapturedEvent> events;
-    events.reserve(group.size());
-    Step step;
-    for (const auto& [ours, waiting] : group) {
+    events.reserve(next->group.size());
+    auto& step = next->adding.step;
+    for (const auto& [ours, waiting] : next->group) {
       events.push_back(waiting->event ? *waiting->event : refusal(*waiting));
       ++(waiting->event ? step.more.commands : step.more.refused);
       step.next[ours->first] = ours->second.after(*waiting);
       if (!ours->second.begun) step.covered[ours->first] = *ours->second.covered;
+      next->amount.add(waiting->message);
     }
-    std::vector<audit::Refused> refused;
-    auto done = progress_.add(events, step, refused);
-    if (done) {
-      tally_.commands += step.more.commands;
-      tally_.refused += step.more.refused;
-      passed(group);
+    auto adding = progress_.add(events, next->adding);
+    if (adding) {
+      on_its_way_ = std::move(next);
+      return {};
     }
-    bool learned = false;
-    for (auto& [number, error] : refused) {
-      auto& event = group[number].second->event;
-      learned = learned || event;
-      event = std::unexpected(std::move(error));
-    }
-    if (!learned) return done;
+    if (!learn(next->group, next->adding.refused)) return adding;
+    group = std::move(next->group);
   }
+}
+
+Status Session::settle() { return on_its_way_ ? heed(wait_for_outcome()) : Status{}; }
+
+Status Session::wait_for_outcome() {
+  while (on_its_way_) {
+    const auto outcome = on_its_way_->adding.outcome.get();
+    const auto done = std::move(on_its_way_);
+    if (outcome) {
+      passed(done->group, done->adding.step);
+    } else {
+      if (!learn(done->group, done->adding.refused)) return std::unexpected(outcome.error());
+      VESTIGE_CHECKED(put(std::move(done->group)));
+    }
+  }
+  return {};
+}
+
+Status Session::heed(const Status& said) {
+  const bool pushed_back = !said && is_push_back(said.error());
+  if (pushed_back && !pushed_back_)
+    parts_.warn(fmt::format("capture {}: the trail takes nothing now, Kafka keeps what comes: {}",
+                            configuration_.name, said.error().message));
+  count_held();
+  if (pushed_back) wait_longer();
+  if (said && held_.commands == 0) pause_ = {};
+  pushed_back_ = pushed_back;
+  regulate();
+  return pushed_back ? Status{} : said;
+}
+
+void Session::count_held() {
+  held_ = {};
+  for (const auto& [place, partition] : partitions_)
+    if (partition.held)
+      for (const auto& waiting : partition.waiting) held_.add(waiting.message);
+}
+
+void Session::wait_longer() {
+  tried_ = parts_.clock.monotonic();
+  pause_ = std::clamp(pause_ * 2, limits::retry_first, limits::retry_last);
+}
+
+bool Session::learn(const Group& group, std::vector<audit::Refused>& refused) {
+  bool learned = false;
+  for (auto& [number, error] : refused) {
+    auto& event = group[number].second->event;
+    learned = learned || event;
+    event = std::unexpected(std::move(error));
+  }
+  return learned;
 }
 
 // The dead letters are there before the marks pass the commands: after a crash between them they are sent
@@ -294,16 +330,18 @@ audit::CapturedEvent Session::refusal(const Waiting& waiting) const {
           .system = true};
 }
 
-void Session::passed(const Group& group) {
+void Session::passed(const Group& group, const Step& step) {
   for (const auto& [ours, waiting] : group) {
     auto& partition = ours->second;
     CHECK(&partition.waiting.front() == waiting);
-    partition.recorded = partition.after(*waiting);
     partition.held_told = false;
     partition.begun = true;
     waiting_.remove(waiting->message);
     partition.waiting.pop_front();
   }
+  for (const auto& [place, offset] : step.next) partitions_.at(place).recorded = offset;
+  tally_.commands += step.more.commands;
+  tally_.refused += step.more.refused;
 }
 
 void Session::regulate() {
@@ -362,6 +400,8 @@ Status Session::begin_partitions() {
     if (!partition.recorded && partition.waiting.empty() && partition.read_to)
       step.next[place] = step.covered[place] = *partition.read_to;
   if (step.next.empty()) return {};
+  VESTIGE_CHECKED(settle());
+  if (pushed_back_) return {};
   if (auto moved = progress_.move(step); !moved) return is_push_back(moved.error()) ? Status{} : moved;
   for (const auto& [place, offset] : step.next) {
     auto& partition = partitions_.at(place);
@@ -439,6 +479,8 @@ Status Session::restart() {
 }
 
 Status Session::record_covered() {
+  VESTIGE_CHECKED(settle());
+  if (pushed_back_) return fail(ErrorKind::unavailable, "the trail takes nothing now");
   const auto totals = progress_.totals();
   for (auto ours = partitions_.begin(); ours != partitions_.end();) {
     std::string told;

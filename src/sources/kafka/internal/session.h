@@ -80,6 +80,12 @@ class Session {
   using Ours = std::map<Place, Partition>::value_type;
   // Commands of partitions, each with its own, in the order in which they are recorded.
   using Group = std::vector<std::pair<Ours*, Waiting*>>;
+  // The one group that is on its way to the disk, while more is read. Its commands still wait.
+  struct OnItsWay {
+    Group group{};
+    Adding adding{};
+    Amount amount{};
+  };
 
   Status join();
   Status follow();
@@ -90,13 +96,22 @@ class Session {
 
   void take(Message message);
   void reach(const EndOfPartition& end);
+  // What is on its way is waited for, then what waits goes on its way.
   Status flush();
   Group gather(bool again);
   Status put(Group group);
+  Status settle();
+  Status wait_for_outcome();
+  // What the trail says; an error that is none of its pushing back is given on.
+  Status heed(const Status& said);
+  void count_held();
+  void wait_longer();
   Group send_letters(const Group& group);
   Status send_letter(const Message& message, std::string_view reason);
   audit::CapturedEvent refusal(const Waiting& waiting) const;
-  void passed(const Group& group);
+  // Gives whether any is refused that was taken for good before.
+  bool learn(const Group& group, std::vector<audit::Refused>& refused);
+  void passed(const Group& group, const Step& step);
   // Tells librdkafka which partitions to read now.
   void regulate();
 
@@ -124,6 +139,7 @@ class Session {
   std::map<Place, Partition> partitions_;
   Amount waiting_, held_;     // of all partitions; of those that are held
   bool pushed_back_ = false;  // the trail takes nothing now
+  std::unique_ptr<OnItsWay> on_its_way_;
 
   std::optional<Error> beyond_us_{};  // found in a callback; ends the session
   std::set<int>& troubles_;
