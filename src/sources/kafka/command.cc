@@ -10,7 +10,7 @@
 #include "base/time_text.h"
 #include "crypto/digest.h"
 #include "json/json.h"
-#include "json/tree_node.h"
+#include "json/object_writer.h"
 #include "sources/kafka/limits.h"
 
 namespace vestige::sources::kafka {
@@ -23,6 +23,7 @@ constexpr std::string_view event_members[] = {"action",  "changes",          "co
 // Of the context, which the capture says.
 constexpr std::string_view own_members[] = {"capture", "headers", "offset", "partition", "topic"};
 constexpr std::string_view default_kind = "data.change";
+constexpr std::string_view original_member = "original";
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
@@ -34,36 +35,50 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-json::TreeNode text_node(std::string_view text) {
-  json::TreeNode node;
-  node.text = quoted(text);
-  return node;
-}
-
-// What goes into the event, and what is kept beside it.
+// What goes into the event, and whose word its id is.
 struct Sorted {
-  json::TreeNode event = json::TreeNode::object();
-  json::TreeNode rest = json::TreeNode::object();
+  json::ObjectWriter event{};
   std::optional<Uuid> id{};
-  bool mapped = false;  // `rest` is the whole command
+  bool mapped = false;  // the whole command is kept beside it
 };
 
-void sort_context(const json::Value& context, Sorted& sorted) {
+// `rest` is kept beside the details.
+Status add_detail(json::ObjectWriter& event, const json::Value& detail, std::string_view rest) {
+  const bool told = detail.exists() && !detail.is_null();
+  if (rest.empty()) {
+    if (told) event.raw("detail", json::canonical(detail));
+    return {};
+  }
+  json::ObjectWriter both;
+  if (told && !detail.is_object()) return fail(ErrorKind::invalid, "/detail: must be an object");
+  for (std::size_t i = 0; told && i < detail.size(); ++i) {
+    if (detail.key_at(i) == original_member)
+      return fail(
+          ErrorKind::invalid,
+          "/detail/original: is where members are kept that are none of an event, and there are such");
+    both.raw(detail.key_at(i), json::canonical(detail.at(i)));
+  }
+  event.raw("detail", both.raw(original_member, rest).str());
+  return {};
+}
+
+// Adds what of the context is kept; what is not goes to the rest.
+void sort_context(const json::Value& context, json::ObjectWriter& event, json::ObjectWriter& rest) {
   if (!context.is_object()) {
-    sorted.event.members.emplace("context", json::TreeNode::of(context));
+    event.raw("context", json::canonical(context));
     return;
   }
-  auto kept = json::TreeNode::object();
-  auto moved = json::TreeNode::object();
+  json::ObjectWriter kept, moved;
   for (std::size_t i = 0; i < context.size(); ++i)
     (is_one_of(context.key_at(i), own_members) ? moved : kept)
-        .members.emplace(context.key_at(i), json::TreeNode::of(context.at(i)));
-  if (!kept.members.empty()) sorted.event.members.emplace("context", std::move(kept));
-  if (!moved.members.empty()) sorted.rest.members.emplace("context", std::move(moved));
+        .raw(context.key_at(i), json::canonical(context.at(i)));
+  if (!kept.empty()) event.raw("context", kept.str());
+  if (!moved.empty()) rest.raw("context", moved.str());
 }
 
 Result<Sorted> sort_members(const json::Value& command) {
   Sorted sorted;
+  json::ObjectWriter rest;
   for (std::size_t i = 0; i < command.size(); ++i) {
     const auto name = command.key_at(i);
     const auto value = command.at(i);
@@ -71,15 +86,17 @@ Result<Sorted> sort_members(const json::Value& command) {
       if (value.is_null()) continue;
       if (value.is_string()) sorted.id = parse_uuid(value.string());
       if (!sorted.id) return fail(ErrorKind::invalid, "/id: must be a UUID (8-4-4-4-12 hex digits)");
+    } else if (!is_one_of(name, event_members)) {
+      rest.raw(name, json::canonical(value));
     } else if (name == "context" && !value.is_null()) {
-      sort_context(value, sorted);
-    } else if (is_one_of(name, event_members)) {
-      if (!value.is_null()) sorted.event.members.emplace(name, json::TreeNode::of(value));
-    } else {
-      sorted.rest.members.emplace(name, json::TreeNode::of(value));
+      sort_context(value, sorted.event, rest);
+    } else if (name != "detail" && !value.is_null()) {
+      sorted.event.raw(name, json::canonical(value));
     }
   }
-  sorted.event.members.try_emplace("kind", text_node(default_kind));
+  if (const auto kind = command.find("kind"); !kind.exists() || kind.is_null())
+    sorted.event.text("kind", default_kind);
+  VESTIGE_CHECKED(add_detail(sorted.event, command.find("detail"), rest.empty() ? "" : rest.str()));
   return sorted;
 }
 
@@ -88,33 +105,25 @@ Result<Sorted> map_command(const json::Value& command, const Mapping& mapping) {
   json::Parser parser;
   json::Document document;
   VESTIGE_CHECKED(parser.parse(mapping(command), document, {.bytes_max = limits::command_bytes_max}));
-  Sorted sorted{
-      .event = json::TreeNode::of(document.root()), .rest = json::TreeNode::of(command), .mapped = true};
+  const auto event = document.root();
+  Sorted sorted{.mapped = true};
+  for (std::size_t i = 0; i < event.size(); ++i)
+    if (event.key_at(i) != "detail") sorted.event.raw(event.key_at(i), json::canonical(event.at(i)));
+  VESTIGE_CHECKED(add_detail(sorted.event, event.find("detail"), json::canonical(command)));
   if (const auto id = command.find("id"); id.is_string()) sorted.id = parse_uuid(id.string());
   return sorted;
 }
 
-// Where a value is now that stood at `pointer`.
-std::string moved_pointer(const std::string& pointer, const json::TreeNode& rest) {
+// Where a value is now that stood at `pointer` of the command.
+std::string moved_pointer(const std::string& pointer, bool mapped) {
   const auto end = pointer.find('/', 1);
   const auto first = json::unescaped_token(std::string_view(pointer).substr(1, end - 1));
-  bool moved = rest.members.contains(first);
-  if (moved && first == "context") {
+  bool moved = mapped || !is_one_of(first, event_members);
+  if (!moved && first == "context" && end != std::string::npos) {
     const auto next = pointer.substr(end + 1, pointer.find('/', end + 1) - end - 1);
     moved = is_one_of(json::unescaped_token(next), own_members);
   }
   return moved ? "/detail/original" + pointer : pointer;
-}
-
-Status keep_rest(Sorted& sorted) {
-  if (sorted.rest.members.empty()) return {};
-  auto& detail = sorted.event.members.try_emplace("detail", json::TreeNode::object()).first->second;
-  if (detail.form != json::TreeNode::Form::object)
-    return fail(ErrorKind::invalid, "/detail: must be an object");
-  if (!detail.members.emplace("original", std::move(sorted.rest)).second)
-    return fail(ErrorKind::invalid,
-                "/detail/original: is where members are kept that are none of an event, and there are such");
-  return {};
 }
 
 // As text, where it is a short one.
@@ -135,11 +144,9 @@ std::string headers_json(const Message& message, const std::vector<std::string>&
   for (const auto& [name, value] : message.headers)
     if (value && std::ranges::find(wanted, name) != wanted.end()) found[name] = header_text(*value);
   if (found.empty()) return {};
-  auto node = json::TreeNode::object();
-  for (const auto& [name, value] : found) node.members.emplace(name, text_node(value));
-  std::string out;
-  node.write(out);
-  return out;
+  json::ObjectWriter writer;
+  for (const auto& [name, value] : found) writer.text(name, value);
+  return writer.str();
 }
 
 }  // namespace
@@ -177,16 +184,10 @@ Result<audit::CapturedEvent> read_command(const Message& message, const Configur
   if (!document.root().is_object()) return fail(ErrorKind::invalid, "a command is a JSON object");
   const auto* mapping = configuration.mapping_of(message.place.topic);
   VESTIGE_TRY(auto sorted, mapping ? map_command(document.root(), *mapping) : sort_members(document.root()));
-  for (auto& pointer : lossless)
-    pointer = sorted.mapped ? "/detail/original" + pointer : moved_pointer(pointer, sorted.rest);
-  VESTIGE_CHECKED(keep_rest(sorted));
-  if (!lossless.empty()) {
-    auto list = json::TreeNode::array();
-    for (const auto& pointer : lossless) list.elements.push_back(text_node(pointer));
-    sorted.event.members.emplace("lossless", std::move(list));
-  }
-  audit::CapturedEvent captured{.position = position_of(message, cluster), .event = {}, .id = sorted.id};
-  sorted.event.write(captured.event);
+  for (auto& pointer : lossless) pointer = moved_pointer(pointer, sorted.mapped);
+  if (!lossless.empty()) sorted.event.raw("lossless", json::quoted_list(lossless));
+  audit::CapturedEvent captured{
+      .position = position_of(message, cluster), .event = sorted.event.str(), .id = sorted.id};
   if (message.time) captured.time = std::clamp(*message.time, time_min, time_max);
   captured.context = {{"capture", quoted(configuration.name)},
                       {"offset", offset_json(message.offset)},
