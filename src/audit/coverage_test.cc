@@ -151,7 +151,8 @@ class Life {
                           bounds(from, lanes_[i].at), i);
       parts.push_back({lanes_[i].run, {from, lanes_[i].at, {}}});
     }
-    if (!list.empty()) tell("COVERED", fmt::format(R"(,"partitions":[{}])", list), std::move(parts));
+    // Without any it is a heartbeat.
+    tell("COVERED", fmt::format(R"(,"partitions":[{}])", list), std::move(parts));
   }
   void lose() {
     const auto i = pick(lanes_.size());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -162,6 +163,21 @@ Message message_of(const rd_kafka_message_t& from) {
     if (value != nullptr) header.second.emplace(static_cast<const char*>(value), size);
   }
   return message;
+}
+
+Outgoing outgoing_of(const Letter& letter) {
+  const auto& message = *letter.message;
+  Outgoing sent{.key = message.key, .value = message.value, .headers = message.headers};
+  if (letter.bare) {
+    const auto bytes = sent.bytes();
+    sent = {};
+    sent.headers.emplace_back("vestige.bytes", std::to_string(bytes));
+  }
+  sent.headers.emplace_back("vestige.reason", letter.reason);
+  sent.headers.emplace_back("vestige.topic", message.place.topic);
+  sent.headers.emplace_back("vestige.partition", std::to_string(message.place.partition));
+  sent.headers.emplace_back("vestige.offset", std::to_string(message.offset));
+  return sent;
 }
 
 }  // namespace
@@ -425,30 +441,37 @@ std::size_t Outgoing::bytes() const {
   return bytes;
 }
 
-Result<std::unique_ptr<DeadLetters>> DeadLetters::open(const Configuration& configuration) {
+Result<std::unique_ptr<DeadLetters>> DeadLetters::open(const Configuration& configuration, bool one_by_one) {
   auto letters = std::make_unique<DeadLetters>();
   VESTIGE_TRY(letters->producer_,
-              Producer::open(configuration.cluster(), {.patience = limits::dead_letter_patience},
-                             {.delivered = [self = letters.get()](std::uint64_t, Status outcome) {
-                               self->outcome_ = std::move(outcome);
+              Producer::open(configuration.cluster(),
+                             {.patience = limits::dead_letter_patience, .one_by_one = one_by_one},
+                             {.delivered = [self = letters.get()](std::uint64_t number, Status outcome) {
+                               self->outcomes_[number] = std::move(outcome);
                              }}));
   return letters;
 }
 
-Status DeadLetters::send(const Message& message, std::string_view reason) {
-  Outgoing letter{.key = message.key, .value = message.value, .headers = message.headers};
-  letter.headers.emplace_back("vestige.reason", reason);
-  letter.headers.emplace_back("vestige.topic", message.place.topic);
-  letter.headers.emplace_back("vestige.partition", std::to_string(message.place.partition));
-  letter.headers.emplace_back("vestige.offset", std::to_string(message.offset));
-  outcome_.reset();
-  VESTIGE_CHECKED(producer_->send(message.place.topic + std::string(dead_letter_ending), letter, 0));
-  // It ends: the message is delivered, or its time is over, and either is told.
-  while (!outcome_) {
-    const auto served = producer_->serve(limits::receive_patience);
-    if (!served && !outcome_) return served;
+std::vector<Status> DeadLetters::send(const std::vector<Letter>& letters) {
+  outcomes_.assign(letters.size(), std::nullopt);
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    const auto& place = letters[i].message->place;
+    auto taken = producer_->send(place.topic + std::string(dead_letter_ending), outgoing_of(letters[i]), i);
+    if (!taken) outcomes_[i] = std::move(taken);
   }
-  return *std::exchange(outcome_, std::nullopt);
+  // It ends: each is delivered, or its time is over, and either is told.
+  const auto failure = [&] {
+    return std::ranges::find_if(outcomes_, [](const auto& outcome) { return outcome && !*outcome; });
+  };
+  Status unknown;
+  while (unknown && failure() == outcomes_.end() &&
+         !std::ranges::all_of(outcomes_, &std::optional<Status>::has_value))
+    unknown = producer_->serve(limits::receive_patience);
+  if (const auto first = failure(); first != outcomes_.end())
+    unknown = fail(ErrorKind::unavailable, (*first)->error().message);
+  std::vector<Status> told;
+  for (auto& outcome : outcomes_) told.push_back(outcome ? *std::move(outcome) : unknown);
+  return told;
 }
 
 }  // namespace vestige::sources::kafka

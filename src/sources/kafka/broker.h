@@ -152,17 +152,26 @@ class Producer {
   std::unique_ptr<Session> session_;
 };
 
+// A message that is no command, as it goes to the topic of its topic's name and the ending: as it came, or
+// bare, without key, value and headers of its own. Why it went there, and where it stood, is in headers.
+struct Letter {
+  const Message* message = nullptr;
+  std::string reason{};
+  bool bare = false;
+};
+
 class DeadLetters {
  public:
-  static Result<std::unique_ptr<DeadLetters>> open(const Configuration& configuration);
+  // With `one_by_one` each is a request of its own.
+  static Result<std::unique_ptr<DeadLetters>> open(const Configuration& configuration, bool one_by_one);
 
-  // The message as it came, behind its topic's name the ending, with the reason and where it stood in
-  // headers. Waits until all replicas have it.
-  Status send(const Message& message, std::string_view reason);
+  // Waits until all replicas have them, or one fails. What became of each: the kinds are those of a Producer;
+  // after a failure nobody knows of some others, which is unavailable, and it is of no further use.
+  std::vector<Status> send(const std::vector<Letter>& letters);
 
  private:
   std::unique_ptr<Producer> producer_;
-  std::optional<Status> outcome_{};  // of the one that was sent last
+  std::vector<std::optional<Status>> outcomes_{};  // of those that are being sent
 };
 
 }  // namespace vestige::sources::kafka

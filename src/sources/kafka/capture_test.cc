@@ -27,6 +27,18 @@ using testing::MockCluster;
 constexpr std::string_view tenant = "acme";
 constexpr auto long_enough = std::chrono::seconds(60);
 
+// Runs with the machine's, and may be put ahead of it.
+class AheadClock : public platform::Clock {
+ public:
+  UnixMs now() override { return platform::system_clock().now(); }
+  std::chrono::nanoseconds monotonic() override {
+    ++asked;
+    return platform::system_clock().monotonic() + ahead.load();
+  }
+  std::atomic<std::chrono::nanoseconds> ahead{};
+  std::atomic<int> asked = 0;
+};
+
 // A tenant's trail with a committer, on a disk that outlives it.
 class TrailWorld {
  public:
@@ -104,10 +116,11 @@ Configuration configuration_for(const MockCluster& cluster, std::vector<std::str
 class Running {
  public:
   Running(
-      TrailWorld& world, const Configuration& configuration, std::function<void()> warned = [] {})
+      TrailWorld& world, const Configuration& configuration, std::function<void()> warned = [] {},
+      platform::Clock& clock = platform::system_clock())
       : capture(configuration, {.log = *world.world.log,
                                 .trail = *world.trail,
-                                .clock = platform::system_clock(),
+                                .clock = clock,
                                 .say = [](const std::string&) {},
                                 .warn = [warned](const std::string&) { warned(); }}) {
     const auto checked = check(configuration);
@@ -333,6 +346,37 @@ TEST(Capture, APartitionWaitsWhileItsDeadLetterCannotBeWrittenAndOthersGoOn) {
   EXPECT_EQ(told.refused.at({"commands", 0}), std::vector<std::int64_t>({1}));
 }
 
+// A request may be too large as it has many of them; then they are sent one by one.
+TEST(Capture, ADeadLetterThatIsTooLargeForItsTopicIsBare) {
+  constexpr std::int16_t produce_request = 0;
+  for (const std::size_t refusals : {0, 1, 2}) {
+    SCOPED_TRACE(refusals);
+    MockCluster cluster;
+    cluster.create("commands", 1);
+    cluster.create("commands.dlq", 1);
+    for (const auto& value : {command(1), std::string("poison"), command(2)})
+      cluster.produce("commands", 0, value, {{"producer", "crm"}});
+    cluster.fail_next(produce_request, std::vector(refusals, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE));
+    TrailWorld world;
+    Running running(world, configuration_for(cluster, {"commands"}));
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == 3; }));
+    const auto told = told_by(world);
+    EXPECT_EQ(told.recorded.at({"commands", 0}), std::vector<std::int64_t>({0, 2}));
+    EXPECT_EQ(told.refused.at({"commands", 0}), std::vector<std::int64_t>({1}));
+    const auto letters = cluster.read("commands.dlq", 0);
+    ASSERT_EQ(letters.size(), 1U);
+    const auto& letter = letters.front();
+    const bool bare = refusals == 2;
+    EXPECT_EQ(letter.value, bare ? "" : "poison");
+    EXPECT_EQ(letter.headers.at("vestige.offset"), "1");
+    EXPECT_EQ(letter.headers.contains("producer"), !bare);
+    ASSERT_EQ(letter.headers.contains("vestige.bytes"), bare);
+    if (bare)
+      EXPECT_EQ(letter.headers.at("vestige.bytes"),
+                std::to_string(std::string_view("poisonproducercrm").size()));
+  }
+}
+
 // The mock keeps five megabytes of a partition.
 TEST(Capture, WhatKafkaNoLongerHasIsAGap) {
   MockCluster cluster;
@@ -436,6 +480,33 @@ TEST(Capture, WhatIsCoveredIsOneRun) {
   EXPECT_EQ(upto, (std::map<std::int64_t, std::int64_t>{{0, 15}, {1, 15}}));
   EXPECT_EQ(commands, 27);
   EXPECT_EQ(refused, 3);
+}
+
+TEST(Capture, WhileNothingComesItSaysSo) {
+  MockCluster cluster;
+  cluster.create("commands", 2);
+  TrailWorld world;
+  AheadClock clock;
+  Running running(world, configuration_for(cluster, {"commands"}), [] {}, clock);
+  cluster.produce("commands", 1, command(1));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 1; }));
+  for (std::size_t told = 1; told <= 3; ++told) {
+    EXPECT_LT(told_by(world).covered.size(), told);
+    clock.ahead = clock.ahead.load() + limits::covered_period;
+    ASSERT_TRUE(soon([&] { return told_by(world).covered.size() == told; }));
+  }
+  const auto covered = told_by(world).covered;
+  EXPECT_NE(covered[0].find(R"("from":"0")"), std::string::npos) << covered[0];
+  EXPECT_NE(covered[1].find(R"("partitions":[])"), std::string::npos) << covered[1];
+  EXPECT_NE(covered[2].find(R"("commands":1)"), std::string::npos) << covered[2];
+  // Who is cut off says nothing.
+  cluster.take_down(1);
+  ASSERT_TRUE(soon([&] { return !running.capture.figures().connected; }));
+  clock.ahead = clock.ahead.load() + limits::covered_period;
+  const auto asked = clock.asked.load();
+  ASSERT_TRUE(soon([&] { return clock.asked > asked + 50; }));
+  running.capture.stop();
+  EXPECT_EQ(told_by(world).covered.size(), 3U);
 }
 
 TEST(Capture, WhatTheTrailDoesNotTakeNowWaitsInKafka) {

@@ -116,7 +116,7 @@ Status Session::follow() {
 // Best effort: what is not on record now is read again by the next.
 void Session::finish() {
   const auto flushed = flush();
-  const auto covered = flushed ? record_covered() : flushed;  // waits for it
+  const auto covered = flushed ? record_covered(Heartbeat::none) : flushed;
   if (!covered) parts_.warn(fmt::format("capture {}: {}", configuration_.name, covered.error().message));
   commit();
   consumer_.reset();
@@ -283,38 +283,68 @@ bool Session::learn(const Group& group, std::vector<audit::Refused>& refused) {
 // again. Gives the group without those that could not be sent, and without what is behind these in their
 // partitions.
 Session::Group Session::send_letters(const Group& group) {
+  std::map<std::string_view, Group> refused;
+  for (const auto& [ours, waiting] : group)
+    if (!waiting->event && !waiting->letter_sent) refused[ours->first.topic].emplace_back(ours, waiting);
+  std::map<std::string_view, Error> failures;
+  for (const auto& [topic, letters] : refused)
+    if (auto sent = send_letters_of_topic(letters); !sent) failures.emplace(topic, std::move(sent).error());
   Group ready;
   ready.reserve(group.size());
   for (const auto& [ours, waiting] : group) {
     auto& [place, partition] = *ours;
     if (partition.held) continue;
-    if (!waiting->event && !waiting->letter_sent) {
-      const auto reason = reason_of(waiting->event.error());
-      if (const auto sent = send_letter(waiting->message, reason); !sent) {
-        partition.held = true;
-        if (!std::exchange(partition.held_told, true))
-          parts_.warn(fmt::format(
-              "capture {}: {}/{} waits at {}, which is no command ({}) and cannot be sent away: {}. It is "
-              "tried again until it works.",
-              configuration_.name, place.topic, place.partition, waiting->message.offset, reason,
-              sent.error().message));
-        continue;
-      }
-      waiting->letter_sent = true;
+    if (waiting->event || waiting->letter_sent) {
+      ready.emplace_back(ours, waiting);
+      continue;
     }
-    ready.emplace_back(ours, waiting);
+    partition.held = true;
+    if (!std::exchange(partition.held_told, true))
+      parts_.warn(
+          fmt::format("capture {}: {}/{} waits at {}, which is no command ({}) and cannot be sent away: {}. "
+                      "It is tried again "
+                      "until it works.",
+                      configuration_.name, place.topic, place.partition, waiting->message.offset,
+                      reason_of(waiting->event.error()), failures.at(place.topic).message));
   }
   return ready;
 }
 
-Status Session::send_letter(const Message& message, std::string_view reason) {
-  if (!dead_letters_) {
-    VESTIGE_TRY(dead_letters_, DeadLetters::open(configuration_));
+// An error is that of one that cannot be sent. A topic takes requests up to a size: what is refused as too
+// large among others is sent by itself, and what is too large by itself is sent bare.
+Status Session::send_letters_of_topic(const Group& refused) {
+  bool one_by_one = false;
+  for (;;) {
+    std::vector<Letter> letters;
+    Group sending;
+    for (const auto& [ours, waiting] : refused) {
+      if (waiting->letter_sent) continue;
+      letters.push_back({&waiting->message, reason_of(waiting->event.error()), waiting->letter_bare});
+      sending.emplace_back(ours, waiting);
+    }
+    if (letters.empty()) return {};
+    if (!dead_letters_) {
+      VESTIGE_TRY(dead_letters_, DeadLetters::open(configuration_, one_by_one));
+    }
+    const auto outcomes = dead_letters_->send(letters);
+    Status sent;
+    bool too_large = false;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      auto& waiting = *sending[i].second;
+      waiting.letter_sent = outcomes[i].has_value();
+      if (waiting.letter_sent) continue;
+      if (outcomes[i].error().kind == ErrorKind::exhausted && !waiting.letter_bare) {
+        too_large = true;
+        waiting.letter_bare = one_by_one;
+      } else if (sent) {
+        sent = outcomes[i];
+      }
+    }
+    // One that failed is of no further use; the next one sends many in a request again.
+    if (!sent || too_large || one_by_one) dead_letters_.reset();
+    if (!too_large) return sent;
+    one_by_one = true;
   }
-  auto sent = dead_letters_->send(message, reason);
-  // A producer that failed once may have given up for good.
-  if (!sent) dead_letters_.reset();
-  return sent;
 }
 
 audit::CapturedEvent Session::refusal(const Waiting& waiting) const {
@@ -367,7 +397,9 @@ Status Session::look_around() {
   if (is_due(committed_, limits::commit_period)) commit();
   if (is_due(looked_, limits::look_period)) look_at_cluster();
   if (pushed_back_ || !is_due(told_, limits::covered_period)) return {};
-  const auto covered = record_covered();
+  // Nobody who is cut off, or has no partition, knows that nothing comes.
+  const bool listening = tally_.connected && !partitions_.empty();
+  const auto covered = record_covered(listening ? Heartbeat::wanted : Heartbeat::none);
   return covered || !is_push_back(covered.error()) ? covered : Status{};
 }
 
@@ -447,7 +479,7 @@ Status Session::recover(Ours& ours) {
   const auto next = partition.recorded.value_or(there.low);
   if (next < there.low || next > there.high) {
     const std::string_view cause = next < there.low ? "offsets_gone" : "offsets_moved";
-    VESTIGE_CHECKED(record_covered());
+    VESTIGE_CHECKED(record_covered(Heartbeat::none));
     VESTIGE_CHECKED(progress_.record("GAP",
                                      detail()
                                          .text("topic", place.topic)
@@ -478,10 +510,19 @@ Status Session::restart() {
   return {};
 }
 
-Status Session::record_covered() {
+Status Session::record_covered(Heartbeat heartbeat) {
   VESTIGE_CHECKED(settle());
   if (pushed_back_) return fail(ErrorKind::unavailable, "the trail takes nothing now");
   const auto totals = progress_.totals();
+  const auto record = [&](std::string_view partitions, const Step& step) {
+    return progress_.record("COVERED",
+                            detail()
+                                .raw("partitions", fmt::format("[{}]", partitions))
+                                .raw("commands", std::to_string(totals.commands))
+                                .raw("refused", std::to_string(totals.refused)),
+                            step);
+  };
+  bool silent = true;
   for (auto ours = partitions_.begin(); ours != partitions_.end();) {
     std::string told;
     std::vector<Partition*> moved;
@@ -499,15 +540,11 @@ Status Session::record_covered() {
       step.next[place] = step.covered[place] = *partition.recorded;
     }
     if (moved.empty()) continue;
-    VESTIGE_CHECKED(progress_.record("COVERED",
-                                     detail()
-                                         .raw("partitions", "[" + told + "]")
-                                         .raw("commands", std::to_string(totals.commands))
-                                         .raw("refused", std::to_string(totals.refused)),
-                                     step));
+    VESTIGE_CHECKED(record(told, step));
     for (auto* partition : moved) partition->covered = partition->recorded;
+    silent = false;
   }
-  return {};
+  return silent && heartbeat == Heartbeat::wanted ? record("", {}) : Status{};
 }
 
 }  // namespace vestige::sources::kafka::internal

@@ -29,6 +29,7 @@ struct Waiting {
   Message message;
   Result<audit::CapturedEvent> event;  // or why it is none
   bool letter_sent = false;            // among dead letters
+  bool letter_bare = false;            // with all that it had it is larger than they may be
 };
 
 // How much waits.
@@ -107,7 +108,7 @@ class Session {
   void count_held();
   void wait_longer();
   Group send_letters(const Group& group);
-  Status send_letter(const Message& message, std::string_view reason);
+  Status send_letters_of_topic(const Group& refused);
   audit::CapturedEvent refusal(const Waiting& waiting) const;
   // Gives whether any is refused that was taken for good before.
   bool learn(const Group& group, std::vector<audit::Refused>& refused);
@@ -119,7 +120,9 @@ class Session {
   Status recover();
   Status recover(Ours& partition);
   Status restart();
-  Status record_covered();
+  // Whether an entry COVERED is written where no partition moved.
+  enum class Heartbeat { none, wanted };
+  Status record_covered(Heartbeat heartbeat);
   void commit();
   void look_at_cluster();
   Status begin_partitions();
