@@ -140,6 +140,33 @@ def test_rows_of_tables_that_inherit_are_not_the_tables_own(context):
     source.check()
 
 
+def test_a_table_that_is_dropped_or_renamed_keeps_the_others_from_nothing(context):
+    """The log says what of the configuration is not there, and what is published and not recorded."""
+    cluster = postgresql.Cluster(context)
+    cluster.create_database("shop")
+    cluster.psql("CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE note (id int PRIMARY KEY); CREATE TABLE line (id int PRIMARY KEY)",
+                 "shop")
+    source = Source(context, cluster, "shop", ["public.item", "public.note", "public.line"])
+    source.server.start()
+    source.catch_up()
+    cluster.psql("ALTER TABLE note RENAME TO \"Notes\"; INSERT INTO \"Notes\" VALUES (1); DROP TABLE line; INSERT INTO item VALUES (1)", "shop")
+    source.catch_up()
+    assert [(event["targetType"], event["targetId"]) for event in source.events()] == [("public.item", "1")]
+    log = source.server.log.read_text()
+    assert log.count("public.Notes is in the publication vestige_crm and not among `tables`") == 1, log
+    assert source.server.stop() == 0
+    source.server.start()
+    cluster.psql("INSERT INTO item VALUES (2)", "shop")
+    source.catch_up()
+    assert [event["targetId"] for event in source.events()] == ["1", "2"]
+    log = source.server.log.read_text()
+    for gone in ("public.note", "public.line"):
+        assert f"the database shop has no table {gone} any more" in log, log
+    assert 'ALTER PUBLICATION vestige_crm DROP TABLE "public"."Notes"' in log, log
+    tables = [event["detail"]["tables"] for event in source.about_itself("STARTED")]
+    assert tables == [["public.item", "public.note", "public.line", "public.beacon"], ["public.item", "public.beacon"]], tables
+
+
 def test_a_snapshot_has_nothing_that_postgresql_can_lose(context):
     """Where commits do not wait for the disk, a session sees what a crash takes back. Positions and numbers of transactions are then
     given out again."""

@@ -407,7 +407,7 @@ def test_what_postgresql_does_not_say_is_unknown(context):
     assert deleted == ("DELETED", "2", [{"field": "id", "old": 2}, {"field": "name", "oldUnknown": True},
                                         {"field": "price", "oldUnknown": True}]), deleted
     assert notes == [("CREATED", None, [{"field": "line", "new": "a"}, {"field": "rank", "new": 1}]),
-                     ("UPDATED", None, [{"field": "rank", "old": 1, "new": 2}]),
+                     ("UPDATED", None, [{"field": "line", "old": "a", "new": "a"}, {"field": "rank", "old": 1, "new": 2}]),
                      ("DELETED", None, [{"field": "line", "old": "a"}, {"field": "rank", "old": 2}])], notes
 
 

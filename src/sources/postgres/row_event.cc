@@ -162,7 +162,8 @@ class RowReader {
   bool is_listed(const Sides& sides) const {
     if (change_.action == RowAction::deleted) return true;
     if (sides.now == nullptr) return false;
-    return sides.old == nullptr || *sides.old != *sides.now;
+    // Without a key nothing but its values says which row it was.
+    return sides.old == nullptr || *sides.old != *sides.now || rules_.key_columns.empty();
   }
 
   std::optional<std::size_t> shown_column(std::string_view name) const {

@@ -232,12 +232,12 @@ void check_column(const World& world, Read& event, std::size_t i) {
   const bool unchanged = updated && world.before[i] == world.after[i];
   if (!at) {
     RC_ASSERT(unchanged);
-    RC_ASSERT(world.tells_old(i) || world.out_of_line[i]);
+    RC_ASSERT(world.tells_old(i) ? !world.rules.key_columns.empty() : world.out_of_line[i]);
     return;
   }
   const auto element = event.changes.at(*at);
   const bool has_old = (updated || deleted) && world.tells_old(i);
-  RC_ASSERT(!has_old || !unchanged);
+  RC_ASSERT(!has_old || !unchanged || world.rules.key_columns.empty());
   RC_ASSERT(element.find("old").exists() == has_old);
   RC_ASSERT(element.find("new").exists() == !deleted);
   RC_ASSERT(element.find("oldUnknown").exists() == ((updated || deleted) && !has_old));

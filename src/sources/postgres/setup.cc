@@ -18,10 +18,6 @@ Result<std::string> ask(Connection& connection, const std::string& sql) {
   return table.empty() || table[0].empty() ? std::string() : text_of(table[0][0]);
 }
 
-std::string quoted(const TableName& table) {
-  return quoted_name(table.schema) + "." + quoted_name(table.table);
-}
-
 Status look_at_server(Connection& connection, Readiness& readiness) {
   VESTIGE_TRY(const auto version, ask(connection, "SHOW server_version_num"));
   if (number_in(version) < 140'000)
@@ -64,10 +60,10 @@ Status look_at_table(Connection& connection, const TableName& table, Readiness& 
         "{} is no ordinary table: views, temporary and unlogged tables are not replicated", name));
   if (text_of(row[4]) != "t")
     readiness.missing.push_back(
-        fmt::format("{} may not be read: run GRANT SELECT ON {} TO CURRENT_USER", name, quoted(table)));
+        fmt::format("{} may not be read: run GRANT SELECT ON {} TO CURRENT_USER", name, table.quoted()));
   const bool has_key = text_of(row[1]) == "t";
   const auto identity = text_of(row[0]);
-  const auto full = fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", quoted(table));
+  const auto full = fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", table.quoted());
   if (identity == "n" || (identity == "d" && !has_key))
     readiness.missing.push_back(
         fmt::format("a replica identity of {}: without one PostgreSQL refuses every update and delete of a "
@@ -90,7 +86,7 @@ Status make_publication(Connection& connection, const std::string& name, const s
                                                             quoted_literal(name))));
   if (there.empty()) {
     std::string list;
-    for (const auto& table : tables) list += (list.empty() ? "" : ", ") + quoted(table);
+    for (const auto& table : tables) list += (list.empty() ? "" : ", ") + table.quoted();
     // Rows of a partitioned table under that table's own name, as whoever configured it knows it.
     VESTIGE_CHECKED(connection.query(
         fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
@@ -101,8 +97,8 @@ Status make_publication(Connection& connection, const std::string& name, const s
   VESTIGE_TRY(const auto published, published_tables(connection, name.substr(slot_prefix.size())));
   for (const auto& table : tables) {
     if (std::ranges::find(published, table) != published.end()) continue;
-    VESTIGE_CHECKED(
-        connection.query(fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quoted_name(name), quoted(table))));
+    VESTIGE_CHECKED(connection.query(
+        fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quoted_name(name), table.quoted())));
     readiness.made.push_back(fmt::format("{} in publication {}", table.text(), name));
   }
   return {};
@@ -129,6 +125,8 @@ Status make_slot(Connection& connection, std::string_view source, Readiness& rea
 }
 
 }  // namespace
+
+std::string TableName::quoted() const { return quoted_name(schema) + "." + quoted_name(table); }
 
 Result<TableName> parse_table(std::string_view text) {
   const auto dot = text.find('.');
@@ -217,6 +215,14 @@ Result<std::vector<TableName>> published_tables(Connection& connection, std::str
   std::vector<TableName> tables;
   for (const auto& row : rows) tables.push_back({text_of(row[0]), text_of(row[1])});
   return tables;
+}
+
+Result<bool> has_table(Connection& connection, const TableName& table) {
+  VESTIGE_TRY(const auto rows, connection.query(fmt::format(
+                                   "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                                   "WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'p')",
+                                   quoted_literal(table.schema), quoted_literal(table.table))));
+  return !rows.empty();
 }
 
 Result<std::vector<std::string>> key_columns(Connection& connection, ObjectId table) {

@@ -16,6 +16,7 @@ namespace vestige::sources::postgres {
 struct TableName {
   std::string schema, table;
   std::string text() const { return schema + "." + table; }
+  std::string quoted() const;  // as SQL takes it
   bool operator==(const TableName&) const = default;
 };
 // "schema.table", or "table" in the schema public. invalid where it is neither.
@@ -50,6 +51,7 @@ struct SlotState {
 Result<std::optional<SlotState>> look_at_slot(Connection& connection, std::string_view source);
 // Of those in the publication.
 Result<std::vector<TableName>> published_tables(Connection& connection, std::string_view source);
+Result<bool> has_table(Connection& connection, const TableName& table);
 // Names of the primary key's columns in its order; none where there is none.
 Result<std::vector<std::string>> key_columns(Connection& connection, ObjectId table);
 

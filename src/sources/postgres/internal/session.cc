@@ -69,11 +69,7 @@ Status Session::find_place() {
   if (!slot)
     return fail(ErrorKind::not_found, fmt::format("the database {} has no replication slot {}: {}", database_,
                                                   slot_of(configuration_.name), how));
-  VESTIGE_TRY(const auto published, published_tables(*queries_, configuration_.name));
-  for (const auto& table : tables_of(configuration_))
-    if (std::ranges::find(published, table) == published.end())
-      return fail(ErrorKind::not_found, fmt::format("{} is not in the publication {}: {}", table.text(),
-                                                    slot_of(configuration_.name), how));
+  VESTIGE_CHECKED(find_tables(how));
   const auto last = progress_.place();
   if (slot->lost)
     return fail(
@@ -98,6 +94,46 @@ Status Session::find_place() {
   return configuration_.snapshot ? take_snapshot() : Status{};
 }
 
+// A table that is gone keeps the others from nothing.
+Status Session::find_tables(const std::string& how) {
+  VESTIGE_TRY(const auto published, published_tables(*queries_, configuration_.name));
+  tables_.clear();
+  for (const auto& table : tables_of(configuration_)) {
+    if (std::ranges::find(published, table) != published.end()) {
+      tables_.push_back(table);
+      continue;
+    }
+    VESTIGE_TRY(const bool there, has_table(*queries_, table));
+    if (there)
+      return fail(ErrorKind::not_found, fmt::format("{} is not in the publication {}: {}", table.text(),
+                                                    slot_of(configuration_.name), how));
+    parts_.warn(fmt::format(
+        "capture {}: the database {} has no table {} any more, so nothing of it is captured. Take it out of "
+        "`tables`; where it was renamed, put its new name there",
+        configuration_.name, database_, table.text()));
+  }
+  if (tables_.empty()) return fail(ErrorKind::not_found, "none of the tables is there");
+  for (const auto& table : published)
+    if (std::ranges::find(tables_, table) == tables_.end()) warn_of_passed_over(table);
+  return {};
+}
+
+void Session::warn_of_passed_over(const TableName& table) {
+  if (!passed_over_.insert(table.text()).second) return;
+  parts_.warn(
+      fmt::format("capture {}: {} is in the publication {} and not among `tables`: its changes are NOT put "
+                  "on record. Add it, "
+                  "or take it out: ALTER PUBLICATION {} DROP TABLE {}",
+                  configuration_.name, table.text(), slot_of(configuration_.name),
+                  slot_of(configuration_.name), table.quoted()));
+}
+
+std::string Session::tables_member() const {
+  std::vector<std::string> names;
+  for (const auto& table : tables_) names.push_back(table.text());
+  return "\"tables\":" + json::quoted_list(names);
+}
+
 Status Session::record_gap(std::string_view cause, const Place& last) {
   // A crash left no time to tell what came before it.
   const auto told = progress_.covered();
@@ -115,7 +151,7 @@ Status Session::record_gap(std::string_view cause, const Place& last) {
 
 // What a crash interrupts is begun again: then some rows are told of twice, as of two moments.
 Status Session::take_snapshot() {
-  VESTIGE_TRY(auto snapshot, Snapshot::begin(*queries_, tables_of(configuration_)));
+  VESTIGE_TRY(auto snapshot, Snapshot::begin(*queries_, tables_));
   for (;;) {
     VESTIGE_TRY(const auto durable, snapshot.is_durable());
     if (durable) break;
@@ -124,13 +160,13 @@ Status Session::take_snapshot() {
   }
   const auto at = format_lsn(snapshot.view().at());
   parts_.say(fmt::format("capture {}: the rows of {} tables are put on record as of {}", configuration_.name,
-                         configuration_.tables.size(), at));
+                         tables_.size(), at));
   auto around = circumstances();
   VESTIGE_TRY(const auto time, queries_->query("SELECT (extract(epoch FROM now()) * 1000)::bigint"));
   around.committed = UnixMs{static_cast<std::int64_t>(number_in(time[0][0]))};
   around.lsn = snapshot.view().at();
   const auto rows = tally_.rows.load();
-  for (const auto& table : tables_of(configuration_)) {
+  for (const auto& table : tables_) {
     std::uint64_t row = 0;
     VESTIGE_CHECKED(snapshot.read(table, [&](const SnapshotRow& found) -> Status {
       const auto rules = rules_for(table, found.key_columns);
@@ -145,11 +181,10 @@ Status Session::take_snapshot() {
   VESTIGE_CHECKED(snapshot.end());
   VESTIGE_CHECKED(flush());
   VESTIGE_CHECKED(insist([&] {
-    return progress_.record_snapshot(
-        database_,
-        {member("at", at), member("snapshot", snapshot.view().text()),
-         "\"tables\":" + json::quoted_list(configuration_.tables), member("rows", tally_.rows.load() - rows)},
-        place_);
+    return progress_.record_snapshot(database_,
+                                     {member("at", at), member("snapshot", snapshot.view().text()),
+                                      tables_member(), member("rows", tally_.rows.load() - rows)},
+                                     place_);
   }));
   snapshot_ = snapshot.view();
   return {};
@@ -162,10 +197,10 @@ Status Session::begin_to_follow() {
       "streaming 'on')",
       quoted_name(name), format_lsn(place_.lsn), quoted_literal(quoted_name(name)))));
   VESTIGE_CHECKED(insist([&] {
-    return progress_.record(
-        "STARTED", database_,
-        {member("from", format_lsn(place_.lsn)), member("slot", name), member("publication", name)}, place_,
-        covered_);
+    return progress_.record("STARTED", database_,
+                            {member("from", format_lsn(place_.lsn)), member("slot", name),
+                             member("publication", name), tables_member()},
+                            place_, covered_);
   }));
   parts_.say(fmt::format("capture {}: following {} from {}", configuration_.name, database_,
                          format_lsn(place_.lsn)));
@@ -269,7 +304,10 @@ Status Session::take_change(const Message& message, const std::vector<SharedRela
 // Nothing where the table is published and not configured.
 Result<const TableRules*> Session::rules_of(const SharedRelation& relation) {
   const TableName table{relation->schema, relation->name};
-  if (std::ranges::find(configuration_.tables, table.text()) == configuration_.tables.end()) return nullptr;
+  if (std::ranges::find(configuration_.tables, table.text()) == configuration_.tables.end()) {
+    warn_of_passed_over(table);
+    return nullptr;
+  }
   auto& known = rules_[relation->id];
   // Another shape may have another key.
   if (known.first != relation) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ class Session {
  private:
   Status connect();
   Status find_place();
+  Status find_tables(const std::string& how);
+  void warn_of_passed_over(const TableName& table);
+  std::string tables_member() const;
   Status record_gap(std::string_view cause, const Place& last);
   Status take_snapshot();
   Status begin_to_follow();
@@ -90,8 +94,10 @@ class Session {
   // That are not on record yet, by the tenant whose they are.
   std::map<audit::TenantTrail*, std::vector<audit::CapturedEvent>> rows_;
   std::size_t count_ = 0, bytes_ = 0;
-  Place read_;  // where we are with the last transaction that is in rows_ whole
-  Lsn idle_{};  // up to here PostgreSQL has nothing more for us
+  Place read_;                         // where we are with the last transaction that is in rows_ whole
+  Lsn idle_{};                         // up to here PostgreSQL has nothing more for us
+  std::vector<TableName> tables_;      // that are configured, there, and published
+  std::set<std::string> passed_over_;  // published and not configured, which was told
   std::map<ObjectId, std::pair<SharedRelation, TableRules>> rules_;
 
   Lsn covered_{};  // the last entry COVERED told up to here
