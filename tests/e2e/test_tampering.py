@@ -393,9 +393,17 @@ def in_the_log(forger):
 
 def swap(place):
     def change(forger):
-        forger.swap(place(forger), place(forger) + 3)
-        return place(forger), 0
+        at = place(forger)
+        # That a time goes back would be told first.
+        while moment_of(forger.rows[at]) != moment_of(forger.rows[at + 3]):
+            at += 1
+        forger.swap(at, at + 3)
+        return at, 0
     return change
+
+
+def moment_of(row):
+    return json.loads(row.entry)["receivedAt"]
 
 
 def remove(place):
