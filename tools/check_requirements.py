@@ -45,7 +45,7 @@ def test_names(root):
     names = set()
     for file in root.glob("src/**/*_test.cc"):
         names.update(f"{suite}.{name}" for suite, name in UNIT_TEST.findall(file.read_text()))
-    for file in root.glob("tests/e2e/test_*.py"):
+    for file in root.glob("tests/*/test_*.py"):
         module = file.stem.removeprefix("test_")
         names.add(module)
         names.update(f"{module}.{name}" for name in re.findall(r"^def test_(\w+)\(", file.read_text(), re.M))
