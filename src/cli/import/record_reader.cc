@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <variant>
 
 #include "cli/import/internal/csv_records.h"
@@ -26,16 +27,22 @@ struct View {
   std::string_view outer{};
 };
 
+// What was made of a record before a mapping is asked: its changes, and the members that they come from.
+struct Made {
+  std::string_view changes{};
+  std::span<const std::string_view> members{};
+};
+
 // Not thread-safe.
 class Mapper {
  public:
   Mapper(const Catalogue& catalogue, const Mapping* own, const Mapping* preferred, Coverage* coverage)
       : catalogue_(catalogue), own_(own), preferred_(preferred), coverage_(coverage) {}
 
-  // `changes`: see Mapping::map().
-  std::string event_of(const json::Value& record, std::string_view changes = {}) {
+  std::string event_of(const json::Value& record, const Made& made = {}) {
     const auto view = view_of(record);
-    auto event = view.mapping->map(view.value, changes);
+    auto event = view.mapping->map(view.value, made.changes);
+    event.used.insert(event.used.end(), made.members.begin(), made.members.end());
     if (coverage_ != nullptr) coverage_->add(*view.mapping, view.value, view.outer, event);
     return std::move(event.json);
   }
@@ -165,7 +172,7 @@ class RecordReader final : public MemberReader {
     if (!read) return unreadable(where, read.error());
     json::Document view;
     VESTIGE_CHECKED(parser_.parse(read->view, view, version_limits));
-    return ImportedEvent{.json = mapper_.event_of(view.root(), read->changes),
+    return ImportedEvent{.json = mapper_.event_of(view.root(), {read->changes, version_members_used}),
                          .record = std::move(read->record),
                          .lossless = {},
                          .where = std::move(where)};

@@ -37,6 +37,10 @@ struct Version {
   std::string changes{};  // an array as an event has it; empty where nothing changed
 };
 
+// Of them those that are in an event before a mapping is asked, or are there for mappings alone.
+inline constexpr std::string_view version_members_used[] = {"changes_left_out", "columns", "entity",
+                                                            "entity_schema",    "patch",   "rollback"};
+
 // Pure. invalid or exhausted with what is wrong, as part of a sentence.
 Result<Version> read_version(const json::Value& row);
 
