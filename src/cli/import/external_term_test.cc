@@ -1,5 +1,5 @@
 // Defends: what Erlang wrote is read as what it was, compressed or not; whatever is cut off, put behind it or
-// damaged gives a term or a reason, and never more memory than the bytes that there are.
+// damaged gives a term or a reason; and what is only announced takes no memory.
 #include "cli/import/internal/external_term.h"
 
 #include <gtest/gtest.h>

@@ -15,13 +15,14 @@ inline constexpr std::uint32_t elixir_value_depth_max = 32;    // of deeper ones
 // column.
 enum class Place : std::uint8_t { column, inside };
 
-// Canonical JSON, or a JSON string:
-//   nil, true, false           null, true, false; other atoms are text
-//   integers, Decimal          a number where canonical JSON writes it with the same digits, else text
-//   binaries                   text; what is none, or has a zero byte in it, as bytea is written: \x00ff
-//   DateTime, NaiveDateTime    "2025-11-01 08:00:00.12" in a column, "2025-11-01T08:00:00.120000Z" inside;
-//   UTC Date, Time                 "2025-11-01", "08:00:00.5" lists, tuples              arrays maps, other
-//   structs        objects, without __struct__ and __meta__
+// Canonical JSON:
+//   nil, true, false         null, true, false; other atoms are text
+//   integers, Decimal        a number where canonical JSON writes it with the same digits, else text
+//   binaries                 text; what is none, or has a zero byte in it, as bytea is written: \x00ff
+//   DateTime, NaiveDateTime  "2025-11-01 08:00:00.12"; inside "2025-11-01T08:00:00.120000Z"
+//   Date, Time               "2025-11-01", "08:00:00.5"
+//   lists, tuples            arrays
+//   maps, other structs      objects, without __struct__ and __meta__
 std::string json_of_elixir(const Term& value, Place place);
 
 // {"bytes":N,"sha256":"hex"}: what stands in the place of a text that is too long.

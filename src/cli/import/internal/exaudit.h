@@ -20,7 +20,7 @@ inline constexpr std::string_view exaudit_format = "exaudit";
 inline constexpr std::size_t version_bytes_max = 16 << 20;    // of a row as it is exported
 inline constexpr std::size_t patch_kept_bytes_max = 131'072;  // of longer ones the digest is kept
 inline constexpr std::size_t changes_bytes_max = 600'000;  // of an event; with the patch less than its 1 MiB
-inline constexpr std::size_t place_bytes_max = 4'096;      // of a change
+inline constexpr std::size_t place_bytes_max = 4'096;      // of its name
 
 struct Version {
   // The columns that ExAudit itself writes, canonical. They never change, so that importing the row again

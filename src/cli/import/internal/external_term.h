@@ -14,12 +14,10 @@
 
 namespace vestige::cli::importing {
 
-inline constexpr std::size_t term_bytes_max = 16 << 20;  // as they are, and inflated
-inline constexpr std::uint32_t term_depth_max = 256;     // of lists, tuples and maps in each other
-inline constexpr std::size_t term_elements_max =
-    1'000'000;  // of all of them, each of some 72 bytes in memory
-inline constexpr std::size_t term_integer_bytes_max =
-    1'024;  // turning them into digits takes the square of it
+inline constexpr std::size_t term_bytes_max = 16 << 20;       // as they are, and inflated
+inline constexpr std::uint32_t term_depth_max = 256;          // of lists, tuples and maps in each other
+inline constexpr std::size_t term_elements_max = 1'000'000;   // in all; some 72 bytes of memory each
+inline constexpr std::size_t term_integer_bytes_max = 1'024;  // making digits of it takes its square
 
 struct Term {
   enum class Kind : std::uint8_t { atom, integer, real, binary, list, tuple, map };
