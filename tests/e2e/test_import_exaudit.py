@@ -1,6 +1,6 @@
 """Defends: what ExAudit recorded in a table of PostgreSQL, with patches that ExAudit itself made, becomes one history with what is
 captured afterwards: each version is one event like that of a captured row, the state of a contact at any time is what it
-was, and importing again adds nothing, even where a user is gone meanwhile.
+was, and importing again adds nothing, even where a user is gone meanwhile. Who is erased is erased from all of it.
 
 The commands are those of docs/operating/import.md."""
 import json
@@ -110,6 +110,7 @@ def test_one_history_of_what_was_recorded_and_what_is_captured(context):
     assert (done["accepted"], done["duplicates"]) == (0, len(STORY)), done
     check_capture_goes_on(source)
     source.check()
+    check_one_erasure_is_of_all(server)
 
 
 def check_versions(events):
@@ -174,14 +175,20 @@ def check_capture_goes_on(source):
     assert not [name for name in now if "#" in name], now
     by_meera = server.search(sourceId="43", sourceType="STAFF", targetType=["public.contacts"])["events"]
     assert [event["targetId"] for event in by_meera] == ["4", "4"], by_meera
-    shown = context_history(source)
-    assert "fields#/village/value" in shown and "Panchgani" in shown, shown
+    shown = source.context.vestige("history", "public.contacts", "4", data=server.data)
+    assert shown.status == 0 and "fields#/village/value" in shown.output and "Panchgani" in shown.output, shown
 
 
-def context_history(source):
-    done = source.context.vestige("history", "public.contacts", "4", data=source.server.data)
-    assert done.status == 0, done
-    return done.output
+def check_one_erasure_is_of_all(server):
+    """Whether it was recorded or captured: no word and no patch of the contact's is left, and those of another one are."""
+    words = ("Deepak", "Satara", "Panchgani", "919876500004", PATCHES["contact created"]["patch"][:400])
+    assert all(word in json.dumps(server.search_all()) for word in words)
+    answer = server.request("POST", "/api/subjects/erase", {"subject": "4", "reason": "asked for it"})
+    assert answer.status == 200, answer
+    left = server.search_all()
+    others = [event for event in left if event.get("subject") == "1"]
+    assert not any(word in json.dumps([event for event in left if event not in others]) for word in words), left
+    assert "Satara" in json.dumps(others), others
 
 
 def test_a_version_that_cannot_be_read_ends_the_import_and_is_named(context):
