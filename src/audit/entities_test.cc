@@ -275,6 +275,152 @@ TEST(Entities, WhatMayNotBeReadIsHiddenAndNotCalledRemoved) {
   EXPECT_EQ(said_of(*blame.find("fields")->find("a")->find("previous")), "hidden");
 }
 
+// A document of two levels, and what happened to it: set as a whole, or in places.
+class Document {
+ public:
+  using Level = std::map<std::string, int>;
+  explicit Document(Random& random) : random_(random) {}
+
+  static std::string json(const Level& level) {
+    std::string out = "{";
+    for (const auto& [name, value] : level)
+      out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", name, value);
+    return out + "}";
+  }
+  std::string json() const {
+    std::string out = "{";
+    for (const auto& [name, level] : levels_)
+      out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", name, json(level));
+    return out + "}";
+  }
+  // At a place: "" where nothing is there.
+  std::string json_at(std::string_view place) const {
+    const auto level = levels_.find(std::string(place.substr(3, 1)));
+    if (level == levels_.end()) return "";
+    if (place.size() == 4) return json(level->second);
+    const auto value = level->second.find(std::string(place.substr(5)));
+    return value == level->second.end() ? "" : fmt::format("{}", value->second);
+  }
+
+  std::string change_as_whole(bool with_old) {
+    const auto before = json();
+    for (auto left = random_.below(3); left > 0; --left) static_cast<void>(change_inside());
+    return fmt::format(R"({{"field":"f"{},"new":{}}})", with_old ? ",\"old\":" + before : "", json());
+  }
+  std::string change_inside() {
+    const auto name = name_of(random_.below(3));
+    auto place = "f#/" + name;
+    if (!levels_.contains(name) || random_.chance(20)) {
+      const auto before = json_at(place);
+      if (before.empty() || random_.chance(50))
+        levels_[name] = {{"x", static_cast<int>(random_.below(3))}};
+      else
+        levels_.erase(name);
+      return told(place, before);
+    }
+    place += random_.chance(50) ? "/x" : "/y";
+    const auto before = json_at(place);
+    if (before.empty() || random_.chance(70))
+      levels_[name][place.substr(5)] = static_cast<int>(random_.below(5));
+    else
+      levels_[name].erase(place.substr(5));
+    return told(place, before);
+  }
+
+ private:
+  static std::string name_of(std::size_t number) { return std::string(1, static_cast<char>('a' + number)); }
+  std::string told(const std::string& place, const std::string& before) const {
+    const auto after = json_at(place);
+    return fmt::format(R"({{"field":"{}"{}{}}})", place, before.empty() ? "" : ",\"old\":" + before,
+                       after.empty() ? "" : ",\"new\":" + after);
+  }
+  Random& random_;
+  std::map<std::string, Level> levels_;
+};
+
+// What is listed is true, and once the whole was told there is nothing beside it: as documents say that
+// were changed by themselves.
+TEST(Entities, ChangesInsideAreInTheWholeOnceThatIsKnown) {
+  Random random(testing::seed_of_test());
+  std::size_t together = 0, apart = 0, before_a_whole = 0;
+  for (std::size_t round = 0; round < testing::rounds(60); ++round) {
+    Document document(random);
+    std::vector<std::string> changes;
+    std::vector<Document> moments;
+    const auto whole_from = random.below(8);
+    std::size_t told_whole = 1'000;
+    for (std::size_t step = 0; step < 16; ++step) {
+      const bool whole = step >= whole_from && (step == whole_from || random.chance(20));
+      if (whole && told_whole == 1'000) told_whole = step;
+      changes.push_back(whole ? document.change_as_whole(random.chance(70)) : document.change_inside());
+      moments.push_back(document);
+    }
+    const auto gathered = one_after_the_other(changes);
+    const auto time = [](std::size_t step) { return UnixMs{static_cast<std::int64_t>(1'000 * (step + 1))}; };
+    for (std::size_t step = 0; step < moments.size(); ++step) {
+      const auto state = parsed(fold_state(entity, gathered, time(step)));
+      const auto& fields = *state.find("fields");
+      if (step >= told_whole) {
+        ASSERT_EQ(fields.members.size(), 1U) << fields.canonical();
+        ASSERT_EQ(fields.find("f")->find("value")->canonical(), moments[step].json());
+        together += changes[step].starts_with(R"({"field":"f#)");
+      }
+      for (const auto& [field, said] : fields.members) {
+        const auto truth = field == "f" ? moments[step].json() : moments[step].json_at(field);
+        const auto* value = said.find("value");
+        ASSERT_EQ(value == nullptr ? "" : value->canonical(), truth) << field << " at " << step << "\n"
+                                                                     << fields.canonical();
+        apart += field != "f";
+        before_a_whole += field == "f" && step < told_whole;
+      }
+      const auto other = random.below(moments.size());
+      if (std::min(step, other) < told_whole) continue;
+      const auto diff = parsed(fold_diff(entity, gathered, time(step), time(other)));
+      ASSERT_EQ(diff.find("fields")->members.empty(), moments[step].json() == moments[other].json());
+    }
+  }
+  EXPECT_GT(together, 100U);
+  EXPECT_GT(apart, 100U);
+  EXPECT_GT(before_a_whole, 10U);
+}
+
+TEST(Entities, APlaceThatIsNotInTheValueStandsByItself) {
+  const auto said_at = [](const std::vector<std::string>& changes, std::size_t step) {
+    const auto at = UnixMs{static_cast<std::int64_t>(1'000 * (step + 1))};
+    return said_by(*parsed(fold_state(entity, one_after_the_other(changes), at)).find("fields"));
+  };
+  // A date whose parts are told of, but which is kept as a text.
+  const std::vector<std::string> date = {R"({"field":"d","new":"2025-12-01"})",
+                                         R"({"field":"d#/day","old":1,"new":15})",
+                                         R"({"field":"d","new":"2026-01-15"})"};
+  EXPECT_EQ(said_at(date, 1), (Said{{"d", "value \"2025-12-01\" set 0"}, {"d#/day", "value 15 set 1"}}));
+  EXPECT_EQ(said_at(date, 2), (Said{{"d", "value \"2026-01-15\" set 2"}}));
+
+  const std::vector<std::string> list = {R"({"field":"l","new":[1,{"a":2}]})",
+                                         R"({"field":"l#/2","new":3},{"field":"l#/1/a","old":2,"new":[]})",
+                                         R"({"field":"l#/2","old":3},{"field":"l#/1","old":{"a":[]}})",
+                                         R"({"field":"l#/7","new":1})", R"({"field":"l#/-1","new":1})"};
+  EXPECT_EQ(said_at(list, 1), (Said{{"l", "value [1,{\"a\":[]},3] set 1"}}));
+  EXPECT_EQ(said_at(list, 2), (Said{{"l", "value [1] set 2"}}));
+  EXPECT_TRUE(said_at(list, 3).contains("l#/7")) << "there is a hole before it";
+
+  // What a later change replaced was not there before something inside of it changed.
+  const std::vector<std::string> late = {R"({"field":"f#/a","old":1,"new":2})",
+                                         R"({"field":"f","old":{"a":2},"new":null})"};
+  EXPECT_EQ(said_at(late, 0), (Said{{"f", "value {\"a\":2} replaced 1"}, {"f#/a", "value 2 set 0"}}));
+  EXPECT_EQ(said_by(*parsed(fold_state(entity, one_after_the_other(late), UnixMs{0})).find("fields")),
+            (Said{{"f#/a", "value 1 replaced 0"}}));
+
+  // Names that only look so.
+  const std::vector<std::string> names = {
+      R"({"field":"C#","new":1},{"field":"C","new":1},{"field":"#/C","new":2})",
+      R"({"field":"C#x/y","new":3})"};
+  EXPECT_EQ(said_at(names, 1), (Said{{"#/C", "value 2 set 0"},
+                                     {"C", "value 1 set 0"},
+                                     {"C#", "value 1 set 0"},
+                                     {"C#x/y", "value 3 set 1"}}));
+}
+
 TEST(Entities, UnknownStaysUnknown) {
   const auto gathered = one_after_the_other(
       {R"({"field":"a","new":1})", R"({"field":"b","old":"x","new":null})", R"({"field":"a","old":1})"});

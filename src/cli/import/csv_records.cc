@@ -44,8 +44,9 @@ char guess_delimiter(std::string_view start, bool is_whole) {
   return best;
 }
 
-CsvRecords::CsvRecords(platform::ByteStream& stream, std::string name, char delimiter)
-    : stream_(stream), name_(std::move(name)), delimiter_(delimiter) {}
+CsvRecords::CsvRecords(platform::ByteStream& stream, std::string name, char delimiter,
+                       std::size_t row_bytes_max)
+    : stream_(stream), name_(std::move(name)), delimiter_(delimiter), row_bytes_max_(row_bytes_max) {}
 
 std::unexpected<Error> CsvRecords::refuse(std::string_view what) const {
   return fail(ErrorKind::invalid,
@@ -88,10 +89,10 @@ Status CsvRecords::skip_byte_order_mark() {
 }
 
 Status CsvRecords::append(std::string& field, int byte) {
-  if (++row_bytes_ > line_bytes_max) {
+  if (++row_bytes_ > row_bytes_max_) {
     auto refused =
-        refuse(fmt::format("it is longer than {} bytes, the most that a record may have", line_bytes_max));
-    refused.error().limit = fmt::format("line_bytes_max={}", line_bytes_max);
+        refuse(fmt::format("it is longer than {} bytes, the most that a record may have", row_bytes_max_));
+    refused.error().limit = fmt::format("row_bytes_max={}", row_bytes_max_);
     return refused;
   }
   field.push_back(static_cast<char>(byte));

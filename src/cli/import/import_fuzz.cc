@@ -74,7 +74,7 @@ std::vector<std::string> read_in_pieces(ByteView content, std::size_t piece_byte
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vestige::cli::importing;
-  constexpr std::string_view formats[] = {"auto", "json", "csv", "ndjson", "dpkg", "o365", "auto", "auto"};
+  constexpr std::string_view formats[] = {"auto", "json", "csv", "ndjson", "dpkg", "o365", "auto", "exaudit"};
   if (size < 2) return 0;
   const auto format = formats[data[1] % std::size(formats)];
   const vestige::ByteView content(data + 2, size - 2);

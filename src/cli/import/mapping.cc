@@ -64,7 +64,8 @@ std::optional<std::string> address_of(std::string text) {
 // One record on its way to an event.
 class Run {
  public:
-  Run(const Rules& rules, const json::Value& record) : rules_(rules), record_(record) {}
+  Run(const Rules& rules, const json::Value& record, std::string_view changes)
+      : rules_(rules), record_(record), changes_(changes) {}
 
   MappedEvent run() {
     event_.begin_object();
@@ -231,6 +232,10 @@ class Run {
           put(name, *json);
         continue;
       }
+      if (name == "rollback") {
+        if (const auto json = value_json(rule, record_)) put(name, *json);
+        continue;
+      }
       auto found = name == "ip" ? address(rule) : text(rule, record_);
       if (!found) continue;
       std::string json;
@@ -253,7 +258,8 @@ class Run {
   }
 
   void write_changes() {
-    if (!rules_.changes) return;
+    if (!changes_.empty()) event_.raw("changes", changes_);
+    if (!changes_.empty() || !rules_.changes) return;
     const auto& changes = *rules_.changes;
     const auto list = changes.each ? look_up(*changes.each, record_) : record_;
     bool begun = false;
@@ -277,6 +283,7 @@ class Run {
 
   const Rules& rules_;
   const json::Value record_;
+  const std::string_view changes_;
   EventWriter event_;
   MappedEvent result_;
 };
@@ -325,6 +332,8 @@ json::Value Mapping::inside(const json::Value& record, std::string_view* first) 
   return {};
 }
 
-MappedEvent Mapping::map(const json::Value& record) const { return Run(*rules_, record).run(); }
+MappedEvent Mapping::map(const json::Value& record, std::string_view changes) const {
+  return Run(*rules_, record, changes).run();
+}
 
 }  // namespace vestige::cli::importing

@@ -54,7 +54,9 @@ class Mapping {
   // The member in which the event stands (an object, or a string that holds one as JSON), where the mapping
   // names one and the record has it.
   json::Value inside(const json::Value& record, std::string_view* first) const;
-  MappedEvent map(const json::Value& record) const;
+  // `changes`: an array that is known already and counts in the place of what the mapping says of changes;
+  // empty where it is not.
+  MappedEvent map(const json::Value& record, std::string_view changes = {}) const;
 
   struct Rules;  // internal/rules.h
 

@@ -97,8 +97,9 @@ Status read_members(const json::Value& value, std::string_view where, Members& m
 }
 
 Status read_context(const json::Value& value, Members& members) {
-  constexpr std::string_view known[] = {"ip",      "userAgent", "sessionId",      "requestId",
-                                        "service", "location",  "serverLocation", "node"};
+  constexpr std::string_view known[] = {"ip",           "userAgent",   "sessionId",      "requestId",
+                                        "service",      "location",    "serverLocation", "node",
+                                        "organization", "attribution", "rollback"};
   VESTIGE_CHECKED(read_members(value, "context", members));
   for (const auto& [name, rule] : members)
     if (std::ranges::find(known, name) == std::end(known))

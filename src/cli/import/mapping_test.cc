@@ -165,6 +165,8 @@ TEST(ShippedMappings, EachRecognisesItsRecordsAndNoOther) {
       {"cloudtrail", R"({"eventSource":"s3.amazonaws.com","eventName":"GetObject","userIdentity":{}})"},
       {"databricks", R"({"serviceName":"accounts","actionName":"login"})"},
       {"gcp-audit", R"({"protoPayload":{"methodName":"m"}})"},
+      {"exaudit",
+       R"({"id":"1","patch":"\\x8374","entity_id":"4","entity_schema":"contacts","recorded_at":"2025-11-01 08:00:09"})"},
       {"github", R"({"action":"repo.create","actor":"a","repo":"r"})"},
       {"gws", R"({"kind":"admin#reports#activity","id":{"applicationName":"admin","time":"t"},"actor":{}})"},
       {"k8s-audit", R"({"kind":"Event","verb":"get","auditID":"1"})"},

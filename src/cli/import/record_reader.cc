@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <variant>
 
 #include "cli/import/internal/csv_records.h"
+#include "cli/import/internal/exaudit.h"
 #include "cli/import/internal/json_records.h"
 #include "cli/import/internal/readers.h"
 
@@ -16,6 +18,7 @@ namespace {
 constexpr std::string_view wrapper_names[] = {"log",    "event", "detail",  "_source", "result", "data",
                                               "record", "body",  "payload", "message", "_raw",   "raw"};
 constexpr json::Limits record_limits{.depth_max = 128, .bytes_max = 4 * line_bytes_max};
+constexpr json::Limits version_limits{.depth_max = 128, .bytes_max = 4 * version_bytes_max};
 
 // Which mapping, of what. `view` is the record or what stands inside of it.
 struct View {
@@ -24,15 +27,22 @@ struct View {
   std::string_view outer{};
 };
 
+// What was made of a record before a mapping is asked: its changes, and the members that they come from.
+struct Made {
+  std::string_view changes{};
+  std::span<const std::string_view> members{};
+};
+
 // Not thread-safe.
 class Mapper {
  public:
   Mapper(const Catalogue& catalogue, const Mapping* own, const Mapping* preferred, Coverage* coverage)
       : catalogue_(catalogue), own_(own), preferred_(preferred), coverage_(coverage) {}
 
-  std::string event_of(const json::Value& record) {
+  std::string event_of(const json::Value& record, const Made& made = {}) {
     const auto view = view_of(record);
-    auto event = view.mapping->map(view.value);
+    auto event = view.mapping->map(view.value, made.changes);
+    event.used.insert(event.used.end(), made.members.begin(), made.members.end());
     if (coverage_ != nullptr) coverage_->add(*view.mapping, view.value, view.outer, event);
     return std::move(event.json);
   }
@@ -109,9 +119,11 @@ class RecordReader final : public MemberReader {
                const Catalogue& catalogue, const ReaderOptions& options)
       : name_(std::move(name)),
         are_events_(content.format == "ndjson"),
+        are_versions_(content.format == exaudit_format),
         mapper_(catalogue, options.mapping, catalogue.find(content.format), options.coverage) {
     if (content.container == Content::Container::csv)
-      records_.emplace<CsvRecords>(stream, name_, content.delimiter);
+      records_.emplace<CsvRecords>(stream, name_, content.delimiter,
+                                   are_versions_ ? version_bytes_max : line_bytes_max);
     else
       records_.emplace<JsonRecords>(
           stream, name_, options.mapping != nullptr ? options.mapping->array_name() : std::string());
@@ -124,10 +136,10 @@ class RecordReader final : public MemberReader {
     std::vector<std::string> lossless;
     // An event is for the server to judge as any other client's: nothing is made of its numbers.
     auto parsed = are_events_ ? parser_.parse(text->text, document_, record_limits)
-                              : parser_.parse_lossless(text->text, document_, lossless, record_limits);
-    if (!parsed)
-      return fail(ErrorKind::invalid,
-                  fmt::format("{} of {} cannot be read: {}", text->where, name_, parsed.error().message));
+                              : parser_.parse_lossless(text->text, document_, lossless,
+                                                       are_versions_ ? version_limits : record_limits);
+    if (!parsed) return unreadable(text->where, parsed.error());
+    if (are_versions_) return version(std::move(text->where));
     const auto record = document_.root();
     ImportedEvent event{.json = are_events_ ? std::string() : mapper_.event_of(record),
                         .record = json::canonical(record),
@@ -150,6 +162,22 @@ class RecordReader final : public MemberReader {
   }
 
  private:
+  std::unexpected<Error> unreadable(std::string_view where, const Error& error) const {
+    return fail(ErrorKind::invalid, fmt::format("{} of {} cannot be read: {}", where, name_, error.message));
+  }
+
+  // Of the row in document_.
+  Result<std::optional<ImportedEvent>> version(std::string where) {
+    auto read = read_version(document_.root());
+    if (!read) return unreadable(where, read.error());
+    json::Document view;
+    VESTIGE_CHECKED(parser_.parse(read->view, view, version_limits));
+    return ImportedEvent{.json = mapper_.event_of(view.root(), {read->changes, version_members_used}),
+                         .record = std::move(read->record),
+                         .lossless = {},
+                         .where = std::move(where)};
+  }
+
   std::vector<std::string> notices_of(const CsvRecords& rows) const {
     if (rows.uneven_rows() == 0) return {};
     return {fmt::format(
@@ -173,6 +201,7 @@ class RecordReader final : public MemberReader {
 
   const std::string name_;
   const bool are_events_;
+  const bool are_versions_;
   Mapper mapper_;
   std::variant<std::monostate, JsonRecords, CsvRecords> records_;
   json::Parser parser_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/import/reader.h"
 #include "platform/process.h"
 
 namespace vestige::cli::importing {
@@ -26,7 +27,8 @@ struct CsvRow {
 // Not thread-safe. After an error it gives nothing more.
 class CsvRecords {
  public:
-  CsvRecords(platform::ByteStream& stream, std::string name, char delimiter);
+  CsvRecords(platform::ByteStream& stream, std::string name, char delimiter,
+             std::size_t row_bytes_max = line_bytes_max);
   // Empty at the end. The first row names the members: an empty name becomes "column N", a repeated one
   // "NAME (2)". Fields beyond the named ones are "column N" as well; a shorter row lacks the members.
   Result<std::optional<CsvRow>> next();
@@ -49,6 +51,7 @@ class CsvRecords {
   platform::ByteStream& stream_;
   const std::string name_;
   const char delimiter_;
+  const std::size_t row_bytes_max_;
   std::vector<std::uint8_t> buffer_;
   std::size_t at_ = 0;
   bool ended_ = false;

@@ -145,4 +145,15 @@ inline std::string at(const std::string& event, std::string_view path) {
   return value.exists() ? json::canonical(value) : "absent";
 }
 
+// What Elixir and ExAudit themselves wrote (tests/vectors/exaudit.json).
+inline json::Document vectors() {
+  std::ifstream file(VESTIGE_SOURCE_DIR "/tests/vectors/exaudit.json");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  json::Parser parser;
+  json::Document document;
+  const auto parsed = parser.parse(text, document);
+  EXPECT_TRUE(parsed) << parsed.error().message;
+  return document;
+}
+
 }  // namespace vestige::cli::importing::testing
