@@ -2,11 +2,11 @@
 in a captured topic is on record once, in its partition's order and with its content, or it is a dead letter with an entry that
 says why; and where Kafka no longer has what was not read, an entry says from where to where. What the topics hold is told by
 kafkajs."""
-import json
 import os
 import random
 import time
 
+from command_load import POISON, check_load, respelled
 from kafka_parts import Cluster, Source, command, message, wait_until
 
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
@@ -67,13 +67,6 @@ def test_a_transaction_is_on_record_when_it_was_committed(context):
 
 # ------------------------------------------------------------------------------------------------- duplicates
 
-def respelled(randomly, sent):
-    """The same command with its members in another order, and other blanks."""
-    members = list(sent.items())
-    randomly.shuffle(members)
-    return json.dumps(dict(members), indent=randomly.choice([None, 1]))
-
-
 def test_the_same_ids_again(context):
     """Commands come again, at once or after the server was stopped or killed, in the same partition or another one: each is on
     record once. With another content under the same id they are dead letters."""
@@ -114,22 +107,6 @@ def test_the_same_command_again_without_a_time_of_its_own(context):
 
 
 # ----------------------------------------------------------------------------------------------------- poison
-
-def deep(levels):
-    return "[" * levels + "]" * levels
-
-
-POISON = [
-    None, b"", b" ", b"not JSON", b'{"action": "CUT', b'{"action": "TWICE"} {}', b'["action"]', b'"action"', b"null", b"42",
-    b"\xff\xfe", b'{"action": "\xc3"}', b'\xef\xbb\xbf{"action": "BOM"}', b'{"action": NaN}', b"{}", b'{"targetId": "c-4"}',
-    b'{"action": 42}', b'{"action": ""}', b'{"action": null}', b'{"action": "X", "action": "Y"}', b'{"action": "X", "id": "c-4"}',
-    b'{"action": "X", "id": 4}', b'{"action": "X", "kind": "no.such.kind"}', b'{"action": "X", "kind": "system.capture"}',
-    b'{"action": "X", "time": "yesterday"}', b'{"action": "X", "changes": {"field": "phone"}}',
-    b'{"action": "X", "context": "here"}', b'{"action": "X", "detail": "here"}', b'{"action": "X", "targetId": {}}',
-    b'{"action": "X", "detail": {"original": 1}, "other": 2}',
-    ('{"action": "X", "detail": {"a": ' + deep(5000) + "}}").encode(), b'{"action": "' + b"x" * 1_200_000 + b'"}',
-]
-
 
 def test_poison_among_good_commands(context):
     """What is no command goes to dead letters as it came, and whatever stands before and behind it is on record."""
@@ -187,16 +164,6 @@ def test_a_topic_for_dead_letters_that_is_missing_or_too_narrow(context):
 
 
 # ------------------------------------------------------------------------------------------------- rebalances
-
-def check_load(events, acknowledged):
-    """What the load of client.mjs had acknowledged is there, as many and in the order in which it was numbered."""
-    numbers = {}
-    for event in events:
-        if event.get("targetType") == "LOAD":
-            numbers.setdefault(event["targetId"], []).append(event["detail"]["number"])
-    assert acknowledged > 0 and sum(map(len, numbers.values())) == acknowledged, (acknowledged, numbers)
-    assert all(found == list(range(len(found))) for found in numbers.values()), numbers
-
 
 def test_the_group_changes_under_load(context):
     """Somebody else takes partitions of the group and leaves, the topic gets more of them, another topic comes that the pattern
