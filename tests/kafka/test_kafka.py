@@ -198,6 +198,22 @@ def test_the_group_changes_under_load(context):
     wait_until(lambda: source.client("places", group="vestige.bank", topic=TOPIC) == ends, "the group's place in Kafka")
 
 
+def test_a_partition_that_waited_goes_on_after_a_rebalance(context):
+    """It is not fetched from while its dead letter is not taken; when it comes back from somebody else it is."""
+    cluster = Cluster(context)
+    source = Source(context, cluster, [TOPIC], 2, letters=False)
+    source.server.start()
+    source.client.send(TOPIC, *[message("bad", key="poison", partition=partition) for partition in range(2)])
+    for partition in range(2):
+        wait_until(lambda: f"{TOPIC}/{partition} waits at 0," in source.server.log.read_text(), "a warning")
+    rebalances = source.figure("rebalances_total")
+    source.client("join", group="vestige.bank", topics=[TOPIC])
+    source.make_dead_letters()
+    source.client("leave")
+    wait_until(lambda: source.figure("rebalances_total") >= rebalances + 2, "all partitions back")
+    source.check(crashed=True)
+
+
 # ------------------------------------------------------------------------------------------- kills and restarts
 
 def test_kafka_and_the_server_are_killed_under_load(context):

@@ -196,6 +196,7 @@ struct Consumer::Session {
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque);
+  static rd_kafka_resp_err_t begin(rd_kafka_t* client, const std::vector<Start>& starts);
 
   // Where partitions begin or end, in their order.
   Result<std::vector<std::int64_t>> ask(const std::vector<Place>& places, std::int64_t which,
@@ -217,7 +218,15 @@ void Consumer::Session::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t wha
   std::vector<Place> places;
   for (int i = 0; i < partitions->cnt; ++i)
     places.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
-  rd_kafka_assign(client, list_of(self.handlers.assigned(places)).get());
+  begin(client, self.handlers.assigned(places));
+}
+
+// One that is paused would stay so, also when it was another's in between.
+rd_kafka_resp_err_t Consumer::Session::begin(rd_kafka_t* client, const std::vector<Start>& starts) {
+  const auto list = list_of(starts);
+  const auto code = rd_kafka_assign(client, list.get());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_resume_partitions(client, list.get());
+  return code;
 }
 
 void Consumer::Session::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
@@ -266,12 +275,8 @@ Result<Consumer::Received> Consumer::receive(std::chrono::milliseconds patience)
 }
 
 Status Consumer::restart(const std::vector<Start>& starts) {
-  const auto list = list_of(starts);
-  if (const auto code = rd_kafka_assign(session_->client.get(), list.get());
-      code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return failed("partitions are not begun anew", code);
-  rd_kafka_resume_partitions(session_->client.get(), list.get());
-  return {};
+  const auto code = Session::begin(session_->client.get(), starts);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : failed("partitions are not begun anew", code);
 }
 
 Status Consumer::pause(const Place& place) {
