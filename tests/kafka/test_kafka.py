@@ -15,6 +15,8 @@ PATTERN = r"^backoffice\.create-audit-log\.command\.[^.]+$"
 PARTITIONS = 4
 KILLS = max(2, round(3 * SCALE))
 FAILING_NODES = max(2, min(3, round(2 * SCALE)))
+UNTAKEN_TOPICS = 5
+STOP_SECONDS_MAX = 12  # one letter takes five until it is given up
 FLOOD = 3000
 FLOOD_SECONDS_MAX = 110
 
@@ -161,6 +163,25 @@ def test_a_topic_for_dead_letters_that_is_missing_or_too_narrow(context):
     for each in (message("bad too", key="poison"), message(large, key="poison"), message(command(targetId="last"))):
         source.client.send(TOPIC, each)
     source.check(bare={len(large) + len("poison")})
+
+
+def test_a_stop_does_not_wait_for_dead_letters(context):
+    """Of several topics none takes them, and each attempt takes seconds: a stop comes in between, and what was not sent away is
+    after the next start."""
+    cluster = Cluster(context)
+    topics = [TOPIC.replace("v1", f"v{number}") for number in range(UNTAKEN_TOPICS)]
+    source = Source(context, cluster, topics, 1, letters=False)
+    source.server.start()
+    for topic in topics:
+        source.client.send(topic, message("bad", key="poison"))
+    wait_until(lambda: source.server.log.read_text().count(" waits at 0,") == len(topics), "all warnings")
+    time.sleep(2)  # into the next attempt, of which nobody tells
+    began = time.monotonic()
+    assert source.server.stop() == 0
+    assert time.monotonic() - began < STOP_SECONDS_MAX
+    source.make_dead_letters()
+    source.server.start()
+    source.check(crashed=True)
 
 
 # ------------------------------------------------------------------------------------------------- rebalances

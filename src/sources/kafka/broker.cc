@@ -51,9 +51,11 @@ void keep_quiet(const rd_kafka_t*, int, const char*, const char*) {}
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-Result<Owned<rd_kafka_conf_t>> configure(const Cluster& cluster, const Settings& ours) {
+Result<Owned<rd_kafka_conf_t>> configure(const Cluster& cluster, const Settings& ours,
+                                         const Settings& defaults = {}) {
   Owned<rd_kafka_conf_t> conf(rd_kafka_conf_new());
   VESTIGE_CHECKED(set_option(conf.get(), "client.id", "vestige"));
+  for (const auto& [name, value] : defaults) VESTIGE_CHECKED(set_option(conf.get(), name, value));
   for (const auto& [name, value] : cluster.options) VESTIGE_CHECKED(set_option(conf.get(), name, value));
   VESTIGE_CHECKED(set_option(conf.get(), "bootstrap.servers", cluster.brokers));
   for (const auto& [name, value] : ours) VESTIGE_CHECKED(set_option(conf.get(), name, value));
@@ -88,6 +90,12 @@ Settings consumer_settings(const Configuration& configuration) {
           {"partition.assignment.strategy", "range,roundrobin"},
           {"topic.blacklist", R"(^.*\.dlq$)"},
           {"queued.max.messages.kbytes", std::to_string(limits::fetched_kilobytes_max)}};
+}
+
+// What a broker was asked when it died is waited for when the consumer closes: a minute by default, which
+// whoever stops the server would wait.
+Settings consumer_defaults() {
+  return {{"socket.timeout.ms", std::to_string(limits::request_patience.count())}};
 }
 
 // What follows a request that failed has a sequence number that brokers refuse, and librdkafka gives up
@@ -183,7 +191,8 @@ Outgoing outgoing_of(const Letter& letter) {
 }  // namespace
 
 Status check_options(const Configuration& configuration) {
-  const auto consumer = configure(configuration.cluster(), consumer_settings(configuration));
+  const auto consumer =
+      configure(configuration.cluster(), consumer_settings(configuration), consumer_defaults());
   return consumer ? Status{} : std::unexpected(consumer.error());
 }
 
@@ -240,7 +249,8 @@ Consumer::Consumer(std::unique_ptr<Session> session) : session_(std::move(sessio
 Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configuration, Handlers handlers) {
   auto session = std::make_unique<Session>();
   session->handlers = std::move(handlers);
-  VESTIGE_TRY(auto conf, configure(configuration.cluster(), consumer_settings(configuration)));
+  VESTIGE_TRY(auto conf,
+              configure(configuration.cluster(), consumer_settings(configuration), consumer_defaults()));
   rd_kafka_conf_set_opaque(conf.get(), session.get());
   rd_kafka_conf_set_rebalance_cb(conf.get(), Session::on_rebalance);
   rd_kafka_conf_set_error_cb(conf.get(), Session::on_error);

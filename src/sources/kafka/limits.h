@@ -34,6 +34,7 @@ inline constexpr std::size_t covered_partitions_max = 1'000;  // that one entry 
 
 inline constexpr std::chrono::milliseconds receive_patience{100};
 inline constexpr std::chrono::milliseconds answer_patience{5'000};       // of a broker
+inline constexpr std::chrono::milliseconds request_patience{10'000};     // of what librdkafka asks by itself
 inline constexpr std::chrono::milliseconds dead_letter_patience{5'000};  // until it is acknowledged
 inline constexpr unsigned topic_looks_max = 5;
 inline constexpr std::chrono::seconds stall_patience{10};  // without an acknowledgement, before it is told
