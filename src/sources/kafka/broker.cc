@@ -22,6 +22,8 @@ struct Destroy {
   void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
   void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
   void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
+  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
 template <typename T>
 using Owned = std::unique_ptr<T, Destroy>;
@@ -259,7 +261,25 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configurat
   return std::unique_ptr<Consumer>(new Consumer(std::move(session)));
 }
 
-Consumer::~Consumer() { rd_kafka_consumer_close(session_->client.get()); }
+// Not rd_kafka_consumer_close(): it waits for what brokers that are away were asked, a minute and more. Who
+// does not leave the group is given up by it.
+Consumer::~Consumer() {
+  auto* const client = session_->client.get();
+  {
+    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(client));
+    const Owned<rd_kafka_error_t> refused(rd_kafka_consumer_close_queue(client, queue.get()));
+    for (unsigned polls = 0; polls < limits::close_polls_max && rd_kafka_consumer_closed(client) == 0;
+         ++polls) {
+      const Owned<rd_kafka_event_t> event(
+          rd_kafka_queue_poll(queue.get(), wait_of(limits::receive_patience)));
+      if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
+      session_->handlers.revoked();
+      rd_kafka_assign(client, nullptr);
+    }
+  }
+  const bool closed = rd_kafka_consumer_closed(client) != 0;
+  rd_kafka_destroy_flags(session_->client.release(), closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
 
 Result<std::string> Consumer::cluster() { return cluster_of(session_->client.get()); }
 
