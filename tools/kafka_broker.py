@@ -94,13 +94,20 @@ class Cluster:
 
     def start(self, *nodes):
         """All that do not run, or those given; they answer after it."""
-        starting = [node for node in nodes or self.nodes if not node.running()]
-        for node in starting:
-            with open(node.log, "ab") as log:
-                node.process = subprocess.Popen(java(self.jars, "kafka.Kafka", node.properties), stdin=subprocess.DEVNULL,
-                                                stdout=log, stderr=log, cwd=node.folder)
+        return self.launch(*nodes).wait_until_ready(*nodes)
+
+    def launch(self, *nodes):
+        """Starts them and does not wait for it."""
+        for node in nodes or self.nodes:
+            if not node.running():
+                with open(node.log, "ab") as log:
+                    node.process = subprocess.Popen(java(self.jars, "kafka.Kafka", node.properties), stdin=subprocess.DEVNULL,
+                                                    stdout=log, stderr=log, cwd=node.folder)
+        return self
+
+    def wait_until_ready(self, *nodes):
         deadline = time.monotonic() + READY_SECONDS_MAX
-        for node in starting:
+        for node in nodes or self.nodes:
             while not self.answers(node):
                 if not node.running() or time.monotonic() > deadline:
                     raise Failed(f"node {node.number} of Kafka did not start:\n{node.log.read_text(errors='replace')[-3000:]}")

@@ -11,7 +11,7 @@ import harness
 from capture_parts import TOOK_BACK
 
 WRITERS = 3
-PAUSE_SECONDS_MAX = 0.01  # of a writer, between transactions: so that they meet in changing order
+PAUSE_SECONDS_MAX = 0.01  # of a writer, between transactions where nobody says otherwise: they meet in changing order
 AGAIN_SECONDS = 0.1       # until a session is tried again that PostgreSQL took down with it
 PROGRESS_SECONDS_MAX = 240
 DONE = "this transaction is over"
@@ -57,9 +57,9 @@ class Writer(threading.Thread):
     is cut off with its database is begun again. What fails because of another writer (a deadlock, a key that is taken) is a
     rollback like any other."""
 
-    def __init__(self, cluster, database, script):
+    def __init__(self, cluster, database, script, pause_seconds_max):
         super().__init__(daemon=True)
-        self.cluster, self.database, self.script = cluster, database, script
+        self.cluster, self.database, self.script, self.pause_seconds_max = cluster, database, script, pause_seconds_max
         self.enough, self.done = threading.Event(), 0
 
     def run(self):
@@ -67,7 +67,7 @@ class Writer(threading.Thread):
             session = Session(self.cluster, self.database)
             while not self.enough.is_set() and session.do(self.script.transaction()):
                 self.done += 1
-                self.enough.wait(self.script.random.uniform(0, PAUSE_SECONDS_MAX))
+                self.enough.wait(self.script.random.uniform(0, self.pause_seconds_max))
             session.end()
             self.enough.wait(AGAIN_SECONDS)
 
@@ -76,9 +76,9 @@ class Load:
     """Writers that write while the block runs; `scripts` makes one of a number and of a source of randomness. They have ended
     after it."""
 
-    def __init__(self, cluster, database, scripts, randomly, writers=WRITERS):
+    def __init__(self, cluster, database, scripts, randomly, writers=WRITERS, pause_seconds_max=PAUSE_SECONDS_MAX):
         made = [scripts(number, random.Random(randomly.getrandbits(64))) for number in range(writers)]
-        self.writers = [Writer(cluster, database, script) for script in made]
+        self.writers = [Writer(cluster, database, script, pause_seconds_max) for script in made]
 
     def __enter__(self):
         for writer in self.writers:
@@ -165,9 +165,16 @@ class Contacts(Script):
 
 
 class Large(Contacts):
-    """Transactions of hundreds of rows and some megabytes, in many statements, of which some are taken back."""
+    """Transactions of hundreds of rows and some megabytes, in many statements, of which some are taken back. Others, where not all are
+    to be `large`."""
+
+    def __init__(self, number, randomly, large=1.0):
+        super().__init__(number, randomly)
+        self.large = large
 
     def transaction(self):
+        if self.random.random() >= self.large:
+            return super().transaction()
         self.count += 1
         lines = ["BEGIN;"]
         for step in range(self.random.randint(2, 16)):

@@ -5,6 +5,7 @@ Triggers note the operation, the old and the new row of each change, in a table 
 rolled back is gone there too. A second slot with PostgreSQL's own plugin test_decoding says in which order transactions were
 committed, which messages stood in them, and before which rows. They have to agree on what both tell of.
 """
+import collections
 import hashlib
 import json
 import re
@@ -18,6 +19,7 @@ CATCH_UP_SECONDS_MAX = 180
 CONTACTS = ["public.contacts", "public.contacts_tags"]
 EXAMPLE = harness.ROOT / "examples" / "contacts"
 DIGEST_OVER_BYTES = 65536
+LAST_WORDS_MAX = 4000
 ACTIONS = {"INSERT": "CREATED", "UPDATE": "UPDATED", "DELETE": "DELETED", "TRUNCATE": "TRUNCATED"}
 NUMBERS = ("smallint", "integer", "bigint", "real", "double precision", "numeric", "oid")
 WITNESSES = """
@@ -436,6 +438,16 @@ def line_of(event):
 
 def digest_of(lines):
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def same_lines(noted, recorded):
+    """The digest of what is the same in both, and not nothing."""
+    lost, invented = collections.Counter(noted), collections.Counter(recorded)
+    lost, invented = lost - invented, invented - lost
+    assert digest_of(recorded) == digest_of(noted), (len(noted), len(recorded), str(list(lost)[:3])[:LAST_WORDS_MAX],
+                                                     str(list(invented)[:3])[:LAST_WORDS_MAX])
+    assert recorded, "there was nothing to lose"
+    return digest_of(recorded)
 
 
 def fold_all(events, tables):

@@ -1,13 +1,15 @@
 """Rounds of chaos: a server and what it captures from are killed and stopped at random moments under random load, one or all at
 once, while they start too; afterwards the trail has to be, to the byte, what witnesses of the changes noted.
 
-A round has parts, one for each kind of source: what the part captures from is a victim beside the server, writes under a load of
-its own, and has a witness that knows nothing of the server. test_capture_chaos.py runs some rounds; `./dev chaos` runs many:
+A round has parts (chaos_parts.py), one for each kind of source: what the part captures from is a victim beside the server,
+writes under a load of its own, and has a witness that knows nothing of the server. One server captures from all parts of a round.
+Tests run some rounds, test_capture_chaos.py with PostgreSQL and tests/kafka/test_chaos.py with Kafka beside it; `./dev chaos` runs
+many:
 
-  tests/e2e/chaos.py [ROUNDS] [SEED]    50 rounds; without SEED the log goes into docs/chaos.md
+  tests/e2e/chaos.py [--without-kafka] [ROUNDS] [SEED]    50 rounds; without SEED the log goes into docs/chaos.md
 
-A round is repeated with `./dev chaos 1 SEED`, as far as the moments of a real machine can be: what is done is the same, when it
-meets what is not."""
+Kafka is left out where it cannot be had. A round is repeated with `./dev chaos 1 SEED`, as far as the moments of a real machine
+can be: what is done is the same, when it meets what is not. With Kafka and without it a seed makes two rounds."""
 import argparse
 import collections
 import contextlib
@@ -17,17 +19,16 @@ import pathlib
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 
 import harness
-import postgresql
+import run
 import verifiers
-from capture_load import Contacts, Large, Load
-from capture_parts import cluster_with_contacts, contacts_source, digest_of, line_of, serve_together
+from capture_parts import serve_together
+from chaos_parts import Contacted, Vestige
 
 sys.path.insert(0, str(harness.ROOT / "bench"))
 import machine  # noqa: E402
@@ -35,157 +36,33 @@ import report  # noqa: E402
 
 DOCUMENT = harness.ROOT / "docs" / "chaos.md"
 ROUNDS = 50
-STRIKES_AT_FIRST_MAX = 3  # while the rows that are there are read
-STRIKES_MIN, STRIKES_MAX = 3, 7
-TRANSACTIONS_AT_LAST = 30  # of each part, when nobody is killed any more
-SNAPSHOT_SECONDS_MAX = 120
-# PostgreSQL 15 that is told to stop just when it begins anew, since one of its processes was killed, may do neither. Whoever waits
-# for it loses patience.
-STOP_SECONDS_MAX = 10
-# Before a strike: in the middle of a start, soon after it, and when there was time to catch up.
-PAUSES_SECONDS_MAX = (0.05, 0.4, 1.2)
-ROWS_AT_FIRST_MAX = 6000
-# How commits wait for the disk: as they do by default, or not, so that a crash takes some back that others have seen.
-COMMITS = ({}, {}, {"synchronous_commit": "off", "wal_writer_delay": "1s"})
-LAST_WORDS_MAX = 4000
-
-
-class Vestige:
-    """The victim in the middle."""
-
-    name = "Vestige"
-
-    def __init__(self, server):
-        self.server = server
-
-    def strike(self, randomly):
-        """Begins to end it; gives how."""
-        assert self.server.running(), f"the server ended by itself with status {self.server.process.returncode}"
-        how = randomly.choice(("killed", "killed", "stopped"))
-        self.server.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
-        return how
-
-    def wait_until_gone(self):
-        status = self.server.wait()
-        # What is told to stop before it listens to that is ended by the signal itself.
-        assert status in (0, -signal.SIGTERM, -signal.SIGKILL), f"the server ended with status {status}"
-
-    def come_back(self):
-        self.server.launch()
-
-    def wait_until_ready(self):
-        self.server.wait_until_ready()
-
-
-class PostgreSQL:
-    """kill -9 of all of it or of one of its processes, and both ways to stop it in a hurry."""
-
-    name = "PostgreSQL"
-
-    def __init__(self, cluster):
-        self.cluster, self.others = cluster, []
-
-    def strike(self, randomly):
-        if not self.cluster.running():
-            self.cluster.launch()
-        how = randomly.choice((signal.SIGKILL, signal.SIGKILL, "one", signal.SIGINT, signal.SIGQUIT))
-        children = self.cluster.processes()[1:]
-        if how == "one" and children:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself
-                os.kill(randomly.choice(children), signal.SIGKILL)
-            return "killed"
-        number = signal.SIGKILL if how == "one" else how
-        self.others = self.cluster.send(number)
-        return "killed" if number == signal.SIGKILL else "stopped"
-
-    def wait_until_gone(self):
-        if self.others:
-            try:
-                self.cluster.process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                self.others += self.cluster.send(signal.SIGKILL)
-            self.cluster.wait_until_gone(self.others)
-            self.others = []
-
-    def come_back(self):
-        if not self.cluster.running():
-            self.cluster.launch()
-
-    def wait_until_ready(self):
-        """Of one process that is killed the others begin anew by themselves, but where it was recovery: then they give up."""
-        try:
-            self.cluster.wait_until_ready()
-        except postgresql.Failed:
-            if self.cluster.running():
-                raise
-            self.cluster.start()
-
-
-class Contacted:
-    """The part of PostgreSQL: examples/contacts, of which there are some thousand rows to be read at the first start. Large
-    transactions are sent while they run, in many pieces."""
-
-    def __init__(self, context, randomly):
-        self.cluster = cluster_with_contacts(context, logical_decoding_work_mem="64kB", **randomly.choice(COMMITS))
-        self.cluster.psql("INSERT INTO contacts (name, phone, language_id, organization_id) SELECT 'first', '7' || lpad(g::text, 9, '0'), "
-                          f"1, 7 FROM generate_series(1, {randomly.randrange(1, ROWS_AT_FIRST_MAX)}) g", "contacts")
-        self.source = contacts_source(context, self.cluster, alone=False)
-        self.victim = PostgreSQL(self.cluster)
-
-    def load(self, randomly):
-        """While it is entered, changes are made."""
-        return Load(self.cluster, "contacts", lambda number, rng: (Large if number == 0 else Contacts)(number, rng), randomly)
-
-    def wait_until_followed(self):
-        """The rows that were there are on record; what comes is a change."""
-        deadline = time.monotonic() + SNAPSHOT_SECONDS_MAX
-        while not self.source.about_itself("SNAPSHOT_TAKEN"):
-            assert time.monotonic() < deadline, "the rows that were there are not on record"
-            time.sleep(0.05)
-
-    def check(self):
-        """Number and digest of the changes, which are the witness's and the trail's. That they come in order and with who made them,
-        and what they amount to, is looked at after that."""
-        self.source.catch_up()
-        taken = self.source.snapshot_taken()
-        noted = self.source.witnesses.lines(taken["snapshot"])
-        events = self.source.events()
-        recorded = [line_of(event) for event in events if event["action"] != "SNAPSHOT"]
-        lost, invented = collections.Counter(noted), collections.Counter(recorded)
-        lost, invented = lost - invented, invented - lost
-        assert digest_of(recorded) == digest_of(noted), (len(noted), len(recorded), str(list(lost)[:3])[:LAST_WORDS_MAX],
-                                                         str(list(invented)[:3])[:LAST_WORDS_MAX])
-        self.source.check_events(events)
-        self.source.check_covered()
-        assert recorded, "there was nothing to lose"
-        return len(recorded), digest_of(recorded)
-
-
-VICTIMS = (Vestige, PostgreSQL)
-PARTS = (Contacted,)
-COLUMNS = ("seed", *(f"{victim.name} {how}" for victim in VICTIMS for how in ("killed", "stopped")), "changes", "SHA-256 of them",
-           "seconds", "result")
+SOON_SECONDS_MAX = (0.05, 0.4)  # before a strike: in the middle of a start, and soon after it
+TRANSACTIONS_AT_LAST = 30       # of each part, when nobody is killed any more
+KAFKA = harness.ROOT / "tests" / "kafka"
+OF_POSTGRESQL = (Contacted,)
 
 
 class Round:
-    """Of each part it takes `source` with its configuration(), whom to strike as `victim`, load(), wait_until_followed() and check()."""
+    """Of each part it takes `source` with its configuration(), whom to strike as `victim`, load(), wait_until_followed() and
+    check(); of its class VICTIM, what it COUNTED and its PACE."""
 
-    def __init__(self, context, seed):
+    def __init__(self, context, seed, parts):
         self.random = random.Random(seed)
-        self.parts = [part(context, self.random) for part in PARTS]
+        self.pace = min((part.PACE for part in parts), key=lambda pace: pace.strikes_max)
+        self.parts = [part(context, self.random) for part in parts]
         self.server = serve_together(context, [part.source for part in self.parts])
         self.victims = [Vestige(self.server), *(part.victim for part in self.parts)]
         self.struck = collections.Counter()  # (victim, how) -> times
 
     def run(self):
-        """Changes, and their digests."""
+        """Of each part the number of what it compared, and the digest."""
         self.server.launch()
         with contextlib.ExitStack() as stack:
-            loads = [stack.enter_context(part.load(self.random)) for part in self.parts]
-            self.strikes(self.random.randint(0, STRIKES_AT_FIRST_MAX))
+            loads = [stack.enter_context(part.load(self.random, self.pace)) for part in self.parts]
+            self.strikes(self.random.randint(0, self.pace.strikes_at_first_max))
             for part in self.parts:
                 part.wait_until_followed()
-            self.strikes(self.random.randint(STRIKES_MIN, STRIKES_MAX))
+            self.strikes(self.random.randint(self.pace.strikes_min, self.pace.strikes_max))
             for load in loads:
                 load.wait_for(load.done() + TRANSACTIONS_AT_LAST)
         found = [part.check() for part in self.parts]
@@ -194,7 +71,7 @@ class Round:
         assert not left, left
         verified = verifiers.vestige_verify(self.server.data)
         assert verified["ok"], verified
-        return sum(count for count, _ in found), " ".join(digest for _, digest in found)
+        return found
 
     def strikes(self, count):
         """All is up again after them."""
@@ -205,11 +82,11 @@ class Round:
             victim.wait_until_ready()
 
     def pause(self):
-        time.sleep(self.random.uniform(0, self.random.choice(PAUSES_SECONDS_MAX)))
+        time.sleep(self.random.uniform(0, self.random.choice((*SOON_SECONDS_MAX, self.pace.catch_up_seconds_max))))
 
     def strike(self):
         """One of them or several at once; they come back in any order, and are not always waited for before the next time."""
-        chosen = self.random.sample(self.victims, self.random.choice([1, 1, len(self.victims)]))
+        chosen = self.random.sample(self.victims, self.random.randint(1, len(self.victims)))
         for victim in chosen:
             how = victim.strike(self.random)
             self.struck[victim.name, how] += 1
@@ -224,13 +101,23 @@ class Round:
                 victim.wait_until_ready()
 
 
-def run_round(folder, seed):
+def strikes_of(parts):
+    """What may be done to whom, in the order of the log's columns."""
+    return [(victim.name, how) for victim in (Vestige, *(part.VICTIM for part in parts)) for how in ("killed", "stopped")]
+
+
+def columns(parts):
+    return ("seed", *(f"{name} {how}" for name, how in strikes_of(parts)),
+            *(column for part in parts for column in (part.COUNTED, f"SHA-256 of {part.COUNTED}")), "seconds", "result")
+
+
+def run_round(folder, seed, parts):
     """A line of the log, and what went wrong: None for nothing. The folder is the caller's."""
     context, began, current, wrong = harness.Context("chaos", folder), time.monotonic(), None, None
-    changes, digest = "", ""
+    found = [(None, "")] * len(parts)
     try:
-        current = Round(context, seed)
-        changes, digest = current.run()
+        current = Round(context, seed, parts)
+        found = current.run()
     except (harness.Skipped, KeyboardInterrupt, SystemExit):
         raise
     except Exception:  # whatever it is, it is this round's result
@@ -238,26 +125,50 @@ def run_round(folder, seed):
     finally:
         context.end_all()
     struck = current.struck if current else {}
-    line = [seed, *(struck.get((victim.name, how), 0) for victim in VICTIMS for how in ("killed", "stopped")),
-            changes and f"{changes:,}", digest[:16], f"{time.monotonic() - began:.0f}", "failed" if wrong else "equal"]
+    line = [seed, *(struck.get(strike, 0) for strike in strikes_of(parts)),
+            *(cell for count, digest in found for cell in ("" if count is None else f"{count:,}", digest[:16])),
+            f"{time.monotonic() - began:.0f}", "failed" if wrong else "equal"]
     return line, wrong and wrong + context.last_words()
+
+
+def run_some(context, parts, count, again):
+    """For a test: rounds with seeds of their own. `again` is how one of them is repeated, but for its seed."""
+    first = int.from_bytes(os.urandom(4), "big")
+    for seed in range(first, first + count):
+        folder = context.folder / str(seed)
+        folder.mkdir()
+        line, wrong = run_round(folder, seed, parts)
+        print(*line)
+        assert not wrong, f"{again} {seed} repeats it\n{wrong}"
 
 
 # ------------------------------------------------------------------------------------------------- command line
 
-def text_of(lines, now, seconds):
+def parts_here(without_kafka):
+    """Of which parts a round is here, and why Kafka is not one of them."""
+    why_not = "it was not asked for" if without_kafka else run.why_not(KAFKA)
+    if why_not:
+        return OF_POSTGRESQL, why_not
+    sys.path.insert(0, str(KAFKA))
+    from commanded import Commanded
+    return (*OF_POSTGRESQL, Commanded), ""
+
+
+def text_of(parts, why_not, lines, now, seconds):
     failed = sum(line[-1] == "failed" for line in lines)
-    total = sum(int(line[COLUMNS.index("changes")].replace(",", "") or 0) for line in lines)
+    totals = [sum(int(line[columns(parts).index(part.COUNTED)].replace(",", "") or 0) for line in lines) for part in parts]
+    counted = ", ".join(f"{total:,} {part.COUNTED}" for total, part in zip(totals, parts))
+    left_out = f" Kafka is left out: {why_not}." if why_not else ""
     return (f"Run on {now:%Y-%m-%d} at commit {machine.commit(harness.ROOT)}: {len(lines)} rounds, {failed} of them failed, "
-            f"{total:,} changes, {seconds / 60:.0f} minutes.\n\n" + report.table(COLUMNS, lines))
+            f"{counted}, {seconds / 60:.0f} minutes.{left_out}\n\n" + report.table(columns(parts), lines))
 
 
-def rounds(count, first, lines):
+def rounds(parts, count, first, lines):
     """Adds a line for each; says it as well."""
-    print(" | ".join(COLUMNS), flush=True)
+    print(" | ".join(columns(parts)), flush=True)
     for seed in range(first, first + count):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="vestige-chaos-"))
-        line, wrong = run_round(folder, seed)
+        line, wrong = run_round(folder, seed, parts)
         lines.append(line)
         print(" | ".join(map(str, line)), flush=True)
         if wrong:
@@ -270,18 +181,22 @@ def main(argv):
     parser = argparse.ArgumentParser(prog="./dev chaos")
     parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
     parser.add_argument("seed", type=int, nargs="?")
+    parser.add_argument("--without-kafka", action="store_true", help="strike the server and PostgreSQL alone")
     arguments = parser.parse_args(argv)
     # As Ctrl-C: what was started is ended, and the rounds until then are put into the log.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     first = int.from_bytes(os.urandom(4), "big") if arguments.seed is None else arguments.seed
+    parts, why_not = parts_here(arguments.without_kafka)
+    if why_not:
+        print(f"Kafka is left out: {why_not}", flush=True)
     now, began, lines = datetime.datetime.now(datetime.timezone.utc), time.monotonic(), []
     try:
-        rounds(arguments.rounds, first, lines)
+        rounds(parts, arguments.rounds, first, lines)
     except harness.Skipped as skipped:
         raise SystemExit(f"./dev chaos: {skipped}") from skipped
     finally:
         if arguments.seed is None and lines:
-            report.put_into(DOCUMENT, text_of(lines, now, time.monotonic() - began))
+            report.put_into(DOCUMENT, text_of(parts, why_not, lines, now, time.monotonic() - began))
     return 1 if any(line[-1] == "failed" for line in lines) else 0
 
 

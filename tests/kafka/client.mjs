@@ -17,6 +17,12 @@ const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING,
 const bytes = (text) => (text === null || text === undefined ? null : Buffer.from(text, 'base64'));
 const text = (buffer) => (buffer === null || buffer === undefined ? null : Buffer.from(buffer).toString('base64'));
 
+// One that was asked for, as kafkajs takes it.
+const made = ({ partition, key, value, headers, time }) => ({ partition, key: bytes(key), value: bytes(value),
+  headers: headers ?? {}, ...(time === undefined ? {} : { timestamp: `${time}` }) });
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 let admin = null;
 async function administrator() {
   if (!admin) {
@@ -93,7 +99,7 @@ async function read(topics) {
 // Waits until new topics are known, and who leads their partitions.
 async function led(topics) {
   let last = null;
-  for (const deadline = Date.now() + 60000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (const deadline = Date.now() + 60000; Date.now() < deadline; await pause(20)) {
     try {
       const found = (await (await administrator()).fetchTopicMetadata({ topics })).topics;
       if (found.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) return null;
@@ -104,20 +110,28 @@ async function led(topics) {
   throw new Error(`${topics} have no leaders: ${last}`);
 }
 
-// Sends commands to all partitions, each after the one before it was acknowledged, until it is told to stop.
+// Sends commands to all partitions, so many at once, each after those before it were acknowledged, until it is told to stop. Each
+// time one of `among` goes with them, of those for that partition in turn; a header says which time it is.
 class Load {
-  constructor({ topic, partitions, commands }) {
+  constructor({ topic, partitions, commands, among, pauseMillisecondsMax }) {
     this.acknowledged = 0;
+    this.acknowledgedAmong = 0;
     this.enough = false;
-    this.ended = Promise.all([...Array(partitions).keys()].map((partition) => this.fill(topic, partition, commands)));
+    this.ended = Promise.all([...Array(partitions).keys()].map((partition) => this.fill(topic, partition, commands,
+      (among ?? []).filter((one) => one.partition === partition).map(made), pauseMillisecondsMax ?? 0)));
   }
 
-  async fill(topic, partition, commands) {
-    for (let number = 0; !this.enough; number += commands) {
+  async fill(topic, partition, commands, among, pauseMillisecondsMax) {
+    for (let turn = 0; !this.enough; ++turn) {
       const messages = [...Array(commands).keys()].map((one) => ({ partition, key: `${partition}`, value: JSON.stringify({
-        id: randomUUID(), action: 'UPDATED', targetType: 'LOAD', targetId: `${partition}`, detail: { number: number + one } }) }));
+        id: randomUUID(), action: 'UPDATED', targetType: 'LOAD', targetId: `${partition}`,
+        detail: { number: turn * commands + one } }) }));
+      if (among.length > 0)
+        messages.splice(turn % (commands + 1), 0, { ...among[turn % among.length], headers: { producer: `${partition}/${turn}` } });
       while (!(await this.sent(topic, messages)));
       this.acknowledged += commands;  // each is numbered once, however often it was sent
+      this.acknowledgedAmong += messages.length - commands;
+      await pause(Math.random() * pauseMillisecondsMax);
     }
   }
 
@@ -127,7 +141,7 @@ class Load {
       await (await sender()).send({ topic, messages, acks: -1, timeout: 5000 });
       return true;
     } catch (error) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
       return false;
     }
   }
@@ -160,9 +174,7 @@ const does = {
     (await (await administrator()).fetchOffsets({ groupId: group, topics: [topic] }))[0].partitions.map(
       ({ partition, offset }) => [partition, Number(offset)])),
   send: async ({ topic, messages, transaction }) => {
-    const told = { topic, acks: -1, messages: messages.map(({ partition, key, value, headers, time }) => ({
-      partition, key: bytes(key), value: bytes(value), headers: headers ?? {},
-      ...(time === undefined ? {} : { timestamp: `${time}` }) })) };
+    const told = { topic, acks: -1, messages: messages.map(made) };
     if (!transaction) {
       await (await sender()).send(told);
       return null;
@@ -179,6 +191,7 @@ const does = {
   read: async ({ topics }) => read(topics),
   start: async (request) => { load = new Load(request); return null; },
   acknowledged: async () => load.acknowledged,
+  acknowledgedAmong: async () => load.acknowledgedAmong,
   stop: async () => { load.enough = true; await load.ended; return load.acknowledged; },
   // Reads what the group gives it, and puts nothing anywhere.
   join: async ({ group, topics }) => {

@@ -6,6 +6,7 @@ of docs/formats/capture.md that knows nothing of the server. What has to be refu
 """
 import base64
 import collections
+import datetime
 import json
 import os
 import select
@@ -16,6 +17,8 @@ import uuid
 
 import harness
 import prepare
+from api_parts import canonical
+from capture_parts import serve_together, toml
 
 sys.path.insert(0, str(harness.ROOT / "tools"))
 import kafka_broker  # noqa: E402
@@ -106,12 +109,19 @@ def wait_until(holds, what, seconds_max=CATCH_UP_SECONDS_MAX):
 
 # --------------------------------------------------------------------------------------------------- the model
 
+def written(milliseconds):
+    """A time as the trail writes it."""
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def event_of(message, name):
     """What a good message has to be in the trail."""
     told = {member: value for member, value in json.loads(message.value).items()
             if value is not None or member not in (*MEMBERS, "id")}
     context = told.pop("context", {})
-    event = {"kind": "data.change", **{member: value for member, value in told.items() if member in MEMBERS}}
+    event = {"kind": "data.change", "time": written(message.time),
+             **{member: value for member, value in told.items() if member in MEMBERS}}
     rest = {member: value for member, value in told.items() if member not in MEMBERS and member != "id"}
     moved = {member: value for member, value in context.items() if member in MEMBERS_OF_CONTEXT}
     if moved:
@@ -147,23 +157,49 @@ class Expected:
             elif not any(known[:2] == place[:2] for known in candidates):
                 candidates[place] = event
 
+    def lines(self):
+        """What recorded_lines() has to find, where each id is in one partition alone."""
+        events = [event for candidates in self.events.values() for event in candidates.values()]
+        assert len(events) == len(self.events), "between partitions it is open which one is on record"
+        return [canonical(event) for event in events] + [
+            refusal_line(one.topic, one.partition, one.offset) for one in self.refused]
+
+
+def told_of(event):
+    """All that an event says of its command."""
+    told = {member: value for member, value in event.items() if member in MEMBERS}
+    return {**told, "context": {member: value for member, value in event["context"].items() if member not in ADDED}}
+
+
+def recorded_lines(events, refused):
+    """One of canonical JSON for each event, with its place, and one for each entry REFUSED."""
+    return [canonical(told_of(event)) for event in events] + [refusal_line(*place_of_refused(entry)) for entry in refused]
+
+
+def place_of_refused(entry):
+    return entry["detail"]["topic"], entry["detail"]["partition"], int(entry["detail"]["offset"])
+
+
+def refusal_line(topic, partition, offset):
+    return canonical(["REFUSED", topic, partition, offset])
+
 
 class Source:
-    """Topics that are captured, and the trail's word on them."""
+    """Topics that are captured, and the trail's word on them. Their server is as that of capture_parts.Source."""
 
-    def __init__(self, context, cluster, topics, partitions=4, name="bank", pattern=None, letters=True, config=None, **members):
+    def __init__(self, context, cluster, topics, partitions=4, name="bank", pattern=None, letters=True, config=None,
+                 alone=True):
         self.client, self.name, self.config = cluster.client, name, config
         self.topics, self.partitions = list(topics), {topic: partitions for topic in topics}
         self.client("make", topics=self.topics, partitions=partitions, config=config)
         if letters:
             self.make_dead_letters()
         self.beacons = 0
-        file = context.folder / f"{name}.toml"
-        told = {"name": name, "brokers": cluster.brokers, "topics": pattern or self.topics, **members}
-        file.write_text("[[capture.kafka]]\n" + "".join(f"{member} = {json.dumps(value)}\n" for member, value in told.items())
-                        + "[capture.kafka.options]\n"
-                        + "".join(f'"{option}" = "{value}"\n' for option, value in QUICK.items()))
-        self.server = context.prepare_server("--config", str(file))
+        self.members = {"name": name, "brokers": cluster.brokers, "topics": pattern or self.topics, "options": QUICK}
+        self.server = serve_together(context, [self]) if alone else None
+
+    def configuration(self):
+        return "[[capture.kafka]]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in self.members.items())
 
     def make_dead_letters(self):
         self.client("make", topics=[f"{topic}.dlq" for topic in self.topics], partitions=1, config=self.config)
@@ -198,11 +234,23 @@ class Source:
         events."""
         self.catch_up()
         messages, events = self.client.read(*self.topics), self.events()
-        expected = Expected(messages, self.name)
+        self.check_all(Expected(messages, self.name), events, crashed, gaps, bare)
+        return messages, events
+
+    def check_all(self, expected, events, crashed=False, gaps=0, bare=()):
         self.check_events(events, expected)
         self.check_refused(expected.refused, crashed, bare)
         assert len(self.about_itself("GAP")) == gaps, self.about_itself("GAP")
-        return messages, events
+        self.check_covered()
+
+    def check_covered(self):
+        """Of each partition the intervals that are said to be on record or lost follow one upon the other, from its beginning."""
+        covered = {}
+        for entry in sorted(self.about_itself("COVERED") + self.about_itself("GAP"), key=lambda entry: entry["index"]):
+            for told in entry["detail"].get("partitions", [entry["detail"]]):
+                place = (told["topic"], told["partition"])
+                assert told["from"] == covered.get(place, "0"), (told, covered)
+                covered[place] = told["to"]
 
     def check_events(self, events, expected):
         """In each partition in the order of offsets; each expected one once."""
@@ -222,16 +270,12 @@ class Source:
 
     @staticmethod
     def check_content(event, wanted):
-        told = {member: value for member, value in event.items() if member in MEMBERS}
-        told["context"] = {member: value for member, value in told["context"].items() if member not in ADDED}
-        if "time" not in wanted:
-            told.pop("time")
-        assert told == wanted, (told, wanted)
+        assert told_of(event) == wanted, (told_of(event), wanted)
 
     def check_refused(self, refused, crashed, bare):
         """Entries once and in order; dead letters as the messages came, and once too unless something was killed in between."""
         entries = self.about_itself("REFUSED")
-        places = [(entry["detail"]["topic"], entry["detail"]["partition"], int(entry["detail"]["offset"])) for entry in entries]
+        places = [place_of_refused(entry) for entry in entries]
         assert sorted(places) == sorted((one.topic, one.partition, one.offset) for one in refused), (places, refused)
         for topic, partition in {place[:2] for place in places}:
             offsets = [place[2] for place in places if place[:2] == (topic, partition)]

@@ -2,11 +2,11 @@
 in a captured topic is on record once, in its partition's order and with its content, or it is a dead letter with an entry that
 says why; and where Kafka no longer has what was not read, an entry says from where to where. What the topics hold is told by
 kafkajs."""
-import json
 import os
 import random
 import time
 
+from command_load import POISON, check_load, respelled
 from kafka_parts import Cluster, Source, command, message, wait_until
 
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
@@ -15,6 +15,8 @@ PATTERN = r"^backoffice\.create-audit-log\.command\.[^.]+$"
 PARTITIONS = 4
 KILLS = max(2, round(3 * SCALE))
 FAILING_NODES = max(2, min(3, round(2 * SCALE)))
+UNTAKEN_TOPICS = 5
+STOP_SECONDS_MAX = 12  # one letter takes five until it is given up
 FLOOD = 3000
 FLOOD_SECONDS_MAX = 110
 
@@ -67,13 +69,6 @@ def test_a_transaction_is_on_record_when_it_was_committed(context):
 
 # ------------------------------------------------------------------------------------------------- duplicates
 
-def respelled(randomly, sent):
-    """The same command with its members in another order, and other blanks."""
-    members = list(sent.items())
-    randomly.shuffle(members)
-    return json.dumps(dict(members), indent=randomly.choice([None, 1]))
-
-
 def test_the_same_ids_again(context):
     """Commands come again, at once or after the server was stopped or killed, in the same partition or another one: each is on
     record once. With another content under the same id they are dead letters."""
@@ -114,22 +109,6 @@ def test_the_same_command_again_without_a_time_of_its_own(context):
 
 
 # ----------------------------------------------------------------------------------------------------- poison
-
-def deep(levels):
-    return "[" * levels + "]" * levels
-
-
-POISON = [
-    None, b"", b" ", b"not JSON", b'{"action": "CUT', b'{"action": "TWICE"} {}', b'["action"]', b'"action"', b"null", b"42",
-    b"\xff\xfe", b'{"action": "\xc3"}', b'\xef\xbb\xbf{"action": "BOM"}', b'{"action": NaN}', b"{}", b'{"targetId": "c-4"}',
-    b'{"action": 42}', b'{"action": ""}', b'{"action": null}', b'{"action": "X", "action": "Y"}', b'{"action": "X", "id": "c-4"}',
-    b'{"action": "X", "id": 4}', b'{"action": "X", "kind": "no.such.kind"}', b'{"action": "X", "kind": "system.capture"}',
-    b'{"action": "X", "time": "yesterday"}', b'{"action": "X", "changes": {"field": "phone"}}',
-    b'{"action": "X", "context": "here"}', b'{"action": "X", "detail": "here"}', b'{"action": "X", "targetId": {}}',
-    b'{"action": "X", "detail": {"original": 1}, "other": 2}',
-    ('{"action": "X", "detail": {"a": ' + deep(5000) + "}}").encode(), b'{"action": "' + b"x" * 1_200_000 + b'"}',
-]
-
 
 def test_poison_among_good_commands(context):
     """What is no command goes to dead letters as it came, and whatever stands before and behind it is on record."""
@@ -186,17 +165,26 @@ def test_a_topic_for_dead_letters_that_is_missing_or_too_narrow(context):
     source.check(bare={len(large) + len("poison")})
 
 
+def test_a_stop_does_not_wait_for_dead_letters(context):
+    """Of several topics none takes them, and each attempt takes seconds: a stop comes in between, and what was not sent away is
+    after the next start."""
+    cluster = Cluster(context)
+    topics = [TOPIC.replace("v1", f"v{number}") for number in range(UNTAKEN_TOPICS)]
+    source = Source(context, cluster, topics, 1, letters=False)
+    source.server.start()
+    for topic in topics:
+        source.client.send(topic, message("bad", key="poison"))
+    wait_until(lambda: source.server.log.read_text().count(" waits at 0,") == len(topics), "all warnings")
+    time.sleep(2)  # into the next attempt, of which nobody tells
+    began = time.monotonic()
+    assert source.server.stop() == 0
+    assert time.monotonic() - began < STOP_SECONDS_MAX
+    source.make_dead_letters()
+    source.server.start()
+    source.check(crashed=True)
+
+
 # ------------------------------------------------------------------------------------------------- rebalances
-
-def check_load(events, acknowledged):
-    """What the load of client.mjs had acknowledged is there, as many and in the order in which it was numbered."""
-    numbers = {}
-    for event in events:
-        if event.get("targetType") == "LOAD":
-            numbers.setdefault(event["targetId"], []).append(event["detail"]["number"])
-    assert acknowledged > 0 and sum(map(len, numbers.values())) == acknowledged, (acknowledged, numbers)
-    assert all(found == list(range(len(found))) for found in numbers.values()), numbers
-
 
 def test_the_group_changes_under_load(context):
     """Somebody else takes partitions of the group and leaves, the topic gets more of them, another topic comes that the pattern
@@ -229,6 +217,22 @@ def test_the_group_changes_under_load(context):
     # Others see where it is.
     ends = {str(one["partition"]): one["high"] for one in source.client("ends", topic=TOPIC)}
     wait_until(lambda: source.client("places", group="vestige.bank", topic=TOPIC) == ends, "the group's place in Kafka")
+
+
+def test_a_partition_that_waited_goes_on_after_a_rebalance(context):
+    """It is not fetched from while its dead letter is not taken; when it comes back from somebody else it is."""
+    cluster = Cluster(context)
+    source = Source(context, cluster, [TOPIC], 2, letters=False)
+    source.server.start()
+    source.client.send(TOPIC, *[message("bad", key="poison", partition=partition) for partition in range(2)])
+    for partition in range(2):
+        wait_until(lambda: f"{TOPIC}/{partition} waits at 0," in source.server.log.read_text(), "a warning")
+    rebalances = source.figure("rebalances_total")
+    source.client("join", group="vestige.bank", topics=[TOPIC])
+    source.make_dead_letters()
+    source.client("leave")
+    wait_until(lambda: source.figure("rebalances_total") >= rebalances + 2, "all partitions back")
+    source.check(crashed=True)
 
 
 # ------------------------------------------------------------------------------------------- kills and restarts

@@ -22,6 +22,8 @@ struct Destroy {
   void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
   void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
   void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
+  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
 template <typename T>
 using Owned = std::unique_ptr<T, Destroy>;
@@ -51,9 +53,11 @@ void keep_quiet(const rd_kafka_t*, int, const char*, const char*) {}
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-Result<Owned<rd_kafka_conf_t>> configure(const Cluster& cluster, const Settings& ours) {
+Result<Owned<rd_kafka_conf_t>> configure(const Cluster& cluster, const Settings& ours,
+                                         const Settings& defaults = {}) {
   Owned<rd_kafka_conf_t> conf(rd_kafka_conf_new());
   VESTIGE_CHECKED(set_option(conf.get(), "client.id", "vestige"));
+  for (const auto& [name, value] : defaults) VESTIGE_CHECKED(set_option(conf.get(), name, value));
   for (const auto& [name, value] : cluster.options) VESTIGE_CHECKED(set_option(conf.get(), name, value));
   VESTIGE_CHECKED(set_option(conf.get(), "bootstrap.servers", cluster.brokers));
   for (const auto& [name, value] : ours) VESTIGE_CHECKED(set_option(conf.get(), name, value));
@@ -88,6 +92,12 @@ Settings consumer_settings(const Configuration& configuration) {
           {"partition.assignment.strategy", "range,roundrobin"},
           {"topic.blacklist", R"(^.*\.dlq$)"},
           {"queued.max.messages.kbytes", std::to_string(limits::fetched_kilobytes_max)}};
+}
+
+// What a broker was asked when it died is waited for when the consumer closes: a minute by default, which
+// whoever stops the server would wait.
+Settings consumer_defaults() {
+  return {{"socket.timeout.ms", std::to_string(limits::request_patience.count())}};
 }
 
 // What follows a request that failed has a sequence number that brokers refuse, and librdkafka gives up
@@ -183,7 +193,8 @@ Outgoing outgoing_of(const Letter& letter) {
 }  // namespace
 
 Status check_options(const Configuration& configuration) {
-  const auto consumer = configure(configuration.cluster(), consumer_settings(configuration));
+  const auto consumer =
+      configure(configuration.cluster(), consumer_settings(configuration), consumer_defaults());
   return consumer ? Status{} : std::unexpected(consumer.error());
 }
 
@@ -196,6 +207,7 @@ struct Consumer::Session {
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque);
+  static rd_kafka_resp_err_t begin(rd_kafka_t* client, const std::vector<Start>& starts);
 
   // Where partitions begin or end, in their order.
   Result<std::vector<std::int64_t>> ask(const std::vector<Place>& places, std::int64_t which,
@@ -217,7 +229,15 @@ void Consumer::Session::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t wha
   std::vector<Place> places;
   for (int i = 0; i < partitions->cnt; ++i)
     places.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
-  rd_kafka_assign(client, list_of(self.handlers.assigned(places)).get());
+  begin(client, self.handlers.assigned(places));
+}
+
+// One that is paused would stay so, also when it was another's in between.
+rd_kafka_resp_err_t Consumer::Session::begin(rd_kafka_t* client, const std::vector<Start>& starts) {
+  const auto list = list_of(starts);
+  const auto code = rd_kafka_assign(client, list.get());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_resume_partitions(client, list.get());
+  return code;
 }
 
 void Consumer::Session::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
@@ -231,7 +251,8 @@ Consumer::Consumer(std::unique_ptr<Session> session) : session_(std::move(sessio
 Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configuration, Handlers handlers) {
   auto session = std::make_unique<Session>();
   session->handlers = std::move(handlers);
-  VESTIGE_TRY(auto conf, configure(configuration.cluster(), consumer_settings(configuration)));
+  VESTIGE_TRY(auto conf,
+              configure(configuration.cluster(), consumer_settings(configuration), consumer_defaults()));
   rd_kafka_conf_set_opaque(conf.get(), session.get());
   rd_kafka_conf_set_rebalance_cb(conf.get(), Session::on_rebalance);
   rd_kafka_conf_set_error_cb(conf.get(), Session::on_error);
@@ -240,7 +261,25 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const Configuration& configurat
   return std::unique_ptr<Consumer>(new Consumer(std::move(session)));
 }
 
-Consumer::~Consumer() { rd_kafka_consumer_close(session_->client.get()); }
+// Not rd_kafka_consumer_close(): it waits for what brokers that are away were asked, a minute and more. Who
+// does not leave the group is given up by it.
+Consumer::~Consumer() {
+  auto* const client = session_->client.get();
+  {
+    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(client));
+    const Owned<rd_kafka_error_t> refused(rd_kafka_consumer_close_queue(client, queue.get()));
+    for (unsigned polls = 0; polls < limits::close_polls_max && rd_kafka_consumer_closed(client) == 0;
+         ++polls) {
+      const Owned<rd_kafka_event_t> event(
+          rd_kafka_queue_poll(queue.get(), wait_of(limits::receive_patience)));
+      if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
+      session_->handlers.revoked();
+      rd_kafka_assign(client, nullptr);
+    }
+  }
+  const bool closed = rd_kafka_consumer_closed(client) != 0;
+  rd_kafka_destroy_flags(session_->client.release(), closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
 
 Result<std::string> Consumer::cluster() { return cluster_of(session_->client.get()); }
 
@@ -266,12 +305,8 @@ Result<Consumer::Received> Consumer::receive(std::chrono::milliseconds patience)
 }
 
 Status Consumer::restart(const std::vector<Start>& starts) {
-  const auto list = list_of(starts);
-  if (const auto code = rd_kafka_assign(session_->client.get(), list.get());
-      code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return failed("partitions are not begun anew", code);
-  rd_kafka_resume_partitions(session_->client.get(), list.get());
-  return {};
+  const auto code = Session::begin(session_->client.get(), starts);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : failed("partitions are not begun anew", code);
 }
 
 Status Consumer::pause(const Place& place) {

@@ -346,6 +346,28 @@ TEST(Capture, APartitionWaitsWhileItsDeadLetterCannotBeWrittenAndOthersGoOn) {
   EXPECT_EQ(told.refused.at({"commands", 0}), std::vector<std::int64_t>({1}));
 }
 
+// librdkafka keeps it paused while it is another's.
+TEST(Capture, APartitionThatWaitedIsReadWhenItComesBack) {
+  MockCluster cluster;
+  cluster.create("commands", 2);
+  cluster.create("commands.dlq", 1);
+  cluster.fail_topic("commands.dlq", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  TrailWorld world;
+  const auto configuration = configuration_for(cluster, {"commands"});
+  std::atomic<int> warnings = 0;
+  Running first(world, configuration, [&] { ++warnings; });
+  for (int partition = 0; partition < 2; ++partition) cluster.produce("commands", partition, "poison");
+  ASSERT_TRUE(soon([&] { return warnings == 2; }));
+  {
+    Running second(world, configuration);
+    ASSERT_TRUE(soon([&] { return second.capture.figures().rebalances > 0; }));
+  }
+  cluster.fail_topic("commands.dlq", RD_KAFKA_RESP_ERR_NO_ERROR);
+  for (int partition = 0; partition < 2; ++partition)
+    cluster.produce("commands", partition, command(partition));
+  EXPECT_TRUE(soon([&] { return told_by(world).commands() == 4; }));
+}
+
 // A request may be too large as it has many of them; then they are sent one by one.
 TEST(Capture, ADeadLetterThatIsTooLargeForItsTopicIsBare) {
   constexpr std::int16_t produce_request = 0;

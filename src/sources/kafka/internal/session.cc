@@ -287,8 +287,11 @@ Session::Group Session::send_letters(const Group& group) {
   for (const auto& [ours, waiting] : group)
     if (!waiting->event && !waiting->letter_sent) refused[ours->first.topic].emplace_back(ours, waiting);
   std::map<std::string_view, Error> failures;
-  for (const auto& [topic, letters] : refused)
+  for (const auto& [topic, letters] : refused) {
+    // Whoever stops does not wait for what may take seconds: the next one reads these again.
+    if (control_.stopped()) break;
     if (auto sent = send_letters_of_topic(letters); !sent) failures.emplace(topic, std::move(sent).error());
+  }
   Group ready;
   ready.reserve(group.size());
   for (const auto& [ours, waiting] : group) {
@@ -299,13 +302,14 @@ Session::Group Session::send_letters(const Group& group) {
       continue;
     }
     partition.held = true;
-    if (!std::exchange(partition.held_told, true))
+    const auto failure = failures.find(place.topic);
+    if (failure != failures.end() && !std::exchange(partition.held_told, true))
       parts_.warn(
           fmt::format("capture {}: {}/{} waits at {}, which is no command ({}) and cannot be sent away: {}. "
                       "It is tried again "
                       "until it works.",
                       configuration_.name, place.topic, place.partition, waiting->message.offset,
-                      reason_of(waiting->event.error()), failures.at(place.topic).message));
+                      reason_of(waiting->event.error()), failure->second.message));
   }
   return ready;
 }
@@ -407,7 +411,8 @@ void Session::commit() {
   std::vector<Start> next;
   for (const auto& [place, partition] : partitions_)
     if (partition.recorded) next.push_back({place, partition.recorded});
-  consumer_->commit(next);
+  // With nobody to tell it the consumer would not close before its session is over.
+  if (consumer_->reachable()) consumer_->commit(next);
   for (auto& [place, partition] : partitions_)
     if (const auto end = consumer_->end_of(place)) partition.high = std::max(partition.high, *end);
   tally_.lag_messages = lag();
