@@ -1,6 +1,6 @@
 """A Kafka cluster of one's own, for tests: one to three nodes, each broker and controller in one (KRaft), in a folder and on
 loopback ports that its owner gives, ended by the ids of their processes. Java runs Kafka's jars directly; whoever fetched
-them says where they are. It lets in everybody who reaches its ports.
+them says where they are. It lets in everybody who reaches its ports, except through doors that its owner adds.
 """
 import base64
 import os
@@ -53,9 +53,11 @@ class Node:
 
 class Cluster:
     """Its nodes may be stopped, killed and started again, one by one. `ports` are as many pairs as there are nodes: where clients
-    come in, and where the controllers talk with each other."""
+    come in, and where the controllers talk with each other. `doors` are further listeners of the first node, by their names, with
+    their ports; `settings` say what they ask of clients."""
 
-    def __init__(self, folder, jars, ports, settings=None):
+    def __init__(self, folder, jars, ports, settings=None, doors=None):
+        self.doors = doors or {}
         self.folder, self.jars, self.ports, self.id = pathlib.Path(folder), jars, ports, new_cluster_id()
         self.settings = {**SETTINGS, **self.replication(), **(settings or {})}
         self.nodes = [Node(number + 1, self.folder / f"node{number + 1}", port) for number, (port, _) in enumerate(ports)]
@@ -74,8 +76,9 @@ class Cluster:
 
     def properties_of(self, node):
         voters = ",".join(f"{number + 1}@127.0.0.1:{controller}" for number, (_, controller) in enumerate(self.ports))
+        doors = "".join(f",{name}://127.0.0.1:{port}" for name, port in self.doors.items()) if node.number == 1 else ""
         own = {"node.id": str(node.number), "log.dirs": str(node.folder / "data"), "controller.quorum.voters": voters,
-               "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{self.ports[node.number - 1][1]}"}
+               "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{self.ports[node.number - 1][1]}{doors}"}
         return "".join(f"{name}={value}\n" for name, value in {**self.settings, **own}.items())
 
     def create(self):

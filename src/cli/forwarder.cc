@@ -36,6 +36,18 @@ std::optional<std::string> key_of(const json::Value& event) {
   return type + "/" + id;
 }
 
+// What an operator can do where Kafka takes nothing.
+std::string_view remedy(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::not_found:
+      return " Make the topic, or name another one with --topic, and start again.";
+    case ErrorKind::denied:
+      return " Let its user write to the topic (in Kafka: Write, Describe), and start again.";
+    default:
+      return "";
+  }
+}
+
 bool passes(unsigned status) { return status == 503; }  // stopping, or no room now
 
 }  // namespace
@@ -69,8 +81,8 @@ Status Forwarder::prepare() {
   const auto id = sender_->connect();
   if (!id) {
     auto error = id.error();
-    error.message = fmt::format("Kafka at {} cannot be written to: {}.", escaped(arguments_.brokers),
-                                escaped(error.message));
+    error.message = fmt::format("Kafka at {} cannot be written to: {}.{}", escaped(arguments_.brokers),
+                                escaped(error.message), remedy(error.kind));
     return std::unexpected(std::move(error));
   }
   return look_for_loops(*id);
@@ -236,10 +248,20 @@ Result<Outgoing> Forwarder::too_large(std::uint64_t index, const Outgoing& messa
   return stand_in;
 }
 
+// What is too large has said what to do about it.
+Status Forwarder::serve(milliseconds patience) {
+  auto served = sender_->serve(patience);
+  if (served || served.error().kind == ErrorKind::exhausted) return served;
+  auto& error = served.error();
+  error.message = fmt::format("It ends here, at entry {}, and passes nothing over: {}.{}", done_up_to(),
+                              escaped(error.message), remedy(error.kind));
+  return served;
+}
+
 // False where it is to end, or cannot go on (outcome_).
 bool Forwarder::pump(milliseconds patience) {
   if (!outcome_ || !sender_) return outcome_.has_value();
-  outcome_ = sender_->serve(patience);
+  outcome_ = serve(patience);
   const auto now = surroundings_.monotonic();
   if (outcome_ && now - looked_at_cursor_ >= cursor_save_period) {
     looked_at_cursor_ = now;
@@ -269,7 +291,7 @@ void Forwarder::drain() {
   const bool patient = outcome_ && arguments_.count != 0 && taken_ >= arguments_.count;
   while (outcome_ && sender_->held() > 0 && ending_() != Ending::at_once) {
     if ((!patient || ending_() != Ending::not_yet) && surroundings_.monotonic() >= end) return;
-    outcome_ = sender_->serve(serve_patience);
+    outcome_ = serve(serve_patience);
   }
 }
 

@@ -7,7 +7,7 @@ import harness
 PARTED = "== the next block =="
 SERVE = "vestige serve --config vestige.toml\n"
 # Whatever ends the shell ends what it started.
-BEGIN = "set -eo pipefail\ntrap 'kill $server_process $broker_process 2>/dev/null || true' EXIT\n"
+BEGIN = "set -eo pipefail\ntrap 'kill $server_process $broker_process $forwarder_process 2>/dev/null || true' EXIT\n"
 END_SERVER = "kill $server_process; wait $server_process\n"
 
 

@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline';
 import { randomUUID } from 'node:crypto';
 import kafkajs from 'kafkajs';
 
-const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, AssignerProtocol, ConfigResourceTypes, Kafka, Partitioners,
+  ResourcePatternTypes, logLevel } = kafkajs;
 const brokers = process.argv[2].split(',');
 const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING, requestTimeout: 10000, connectionTimeout: 3000,
   retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 60 } });
@@ -62,12 +63,32 @@ const range = ({ cluster }) => ({
     name: 'range', metadata: AssignerProtocol.MemberMetadata.encode({ version: 0, topics, userData: Buffer.alloc(0) }) }),
 });
 
+// What it gives once that is true. A broker that has just begun fails for a moment, or leads nothing.
+async function patiently(what) {
+  let last = null;
+  for (const deadline = Date.now() + 60000; Date.now() < deadline; await pause(20)) {
+    try {
+      const found = await what();
+      if (found) return found;
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw new Error(`not within 60 s: ${last}`);
+}
+
+// Waits until new topics are known, and who leads their partitions.
+const led = (topics) => patiently(async () => (await (await administrator()).fetchTopicMetadata({ topics })).topics.every(
+  ({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)));
+
+const offsets = (topic) => patiently(async () => (await administrator()).fetchTopicOffsets(topic));
+
 // Until a member has read every partition of the topics up to where it ended when asked.
 async function read(topics) {
   const group = `reader-${randomUUID()}`;
   const left = new Map();
   for (const topic of topics)
-    for (const { partition, high, low } of await (await administrator()).fetchTopicOffsets(topic))
+    for (const { partition, high, low } of await offsets(topic))
       if (BigInt(high) > BigInt(low)) left.set(`${topic}/${partition}`, BigInt(high));
   const found = [];
   if (left.size === 0) return found;
@@ -94,20 +115,6 @@ async function read(topics) {
   await consumer.disconnect();
   await (await administrator()).deleteGroups([group]);
   return found;
-}
-
-// Waits until new topics are known, and who leads their partitions.
-async function led(topics) {
-  let last = null;
-  for (const deadline = Date.now() + 60000; Date.now() < deadline; await pause(20)) {
-    try {
-      const found = (await (await administrator()).fetchTopicMetadata({ topics })).topics;
-      if (found.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) return null;
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw new Error(`${topics} have no leaders: ${last}`);
 }
 
 // Sends commands to all partitions, so many at once, each after those before it were acknowledged, until it is told to stop. Each
@@ -147,6 +154,12 @@ class Load {
   }
 }
 
+// One right of a user, on a topic or a group.
+const rule = ({ topic, group, user, operation }) => ({
+  resourceType: topic ? AclResourceTypes.TOPIC : AclResourceTypes.GROUP, resourceName: topic ?? group, host: '*',
+  resourcePatternType: ResourcePatternTypes.LITERAL, principal: `User:${user}`, operation: AclOperationTypes[operation],
+  permissionType: AclPermissionTypes.ALLOW });
+
 let load = null;
 let member = null;
 
@@ -162,11 +175,20 @@ const does = {
   configure: async ({ topic, config }) => (await administrator()).alterConfigs({ validateOnly: false, resources: [{
     type: ConfigResourceTypes.TOPIC, name: topic,
     configEntries: Object.entries(config).map(([name, value]) => ({ name, value })) }] }),
-  ends: async ({ topic }) => (await (await administrator()).fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
+  ends: async ({ topic }) => (await offsets(topic)).map(({ partition, low, high }) => ({
     partition, low: Number(low), high: Number(high) })),
   cut: async ({ topic, partition, offset }) => {
-    await (await administrator()).fetchTopicOffsets(topic);  // kafkajs looks for leaders among topics that it was asked about
+    await offsets(topic);  // kafkajs looks for leaders among topics that it was asked about
     return (await administrator()).deleteTopicRecords({ topic, partitions: [{ partition, offset: `${offset}` }] });
+  },
+  remove: async ({ topics }) => (await administrator()).deleteTopics({ topics }),
+  allow: async (request) => (await administrator()).createAcls({ acl: [rule(request)] }),
+  forbid: async (request) => (await administrator()).deleteAcls({ filters: [rule(request)] }),
+  // In which of so many partitions Java's clients put each key.
+  placed: async ({ keys, partitions }) => {
+    const place = Partitioners.DefaultPartitioner();
+    const partitionMetadata = [...Array(partitions).keys()].map((partitionId) => ({ partitionId, leader: 1 }));
+    return keys.map((key) => place({ topic: '', partitionMetadata, message: { key: bytes(key) } }));
   },
   leader: async ({ topic, partition }) => (await (await administrator()).fetchTopicMetadata({ topics: [topic] }))
     .topics[0].partitions.find((one) => one.partitionId === partition).leader,

@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -34,13 +35,20 @@ ADDED = ("node", "service")  # to the context of every event, by the server
 QUICK = {"topic.metadata.refresh.interval.ms": "500", "session.timeout.ms": "3000", "heartbeat.interval.ms": "300",
          "reconnect.backoff.max.ms": "500"}
 
+# Kafka's archive has a shell script for each of its programs.
+PROGRAMS = {"kafka-storage": "kafka.tools.StorageTool", "kafka-server-start": "kafka.Kafka",
+            "kafka-topics": "org.apache.kafka.tools.TopicCommand", "kafka-acls": "org.apache.kafka.tools.AclCommand",
+            "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+            "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"}
+
 
 class Cluster(kafka_broker.Cluster):
     """Runs, with a client, until the test ends."""
 
-    def __init__(self, context, nodes=1, **settings):
+    def __init__(self, context, nodes=1, doors=None, **settings):
         ports = [(harness.free_port(), harness.free_port()) for _ in range(nodes)]
-        super().__init__(context.folder / "kafka", prepare.JARS, ports, {"group.min.session.timeout.ms": "1000", **settings})
+        super().__init__(context.folder / "kafka", prepare.JARS, ports, {"group.min.session.timeout.ms": "1000", **settings}, doors)
         context.at_end(self.remove)
         self.create().start()
         self.client = Client(context, self.brokers)
@@ -105,6 +113,14 @@ def wait_until(holds, what, seconds_max=CATCH_UP_SECONDS_MAX):
         assert time.monotonic() < deadline, f"{what}: not within {seconds_max} s"
         time.sleep(0.05)
     return found
+
+
+def write_programs(folder):
+    """Kafka's commands, as a reader of the documentation has them on the PATH."""
+    for name, main in PROGRAMS.items():
+        program = folder / f"{name}.sh"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(kafka_broker.java(prepare.JARS, main, level="warn"))} "$@"\n')
+        program.chmod(0o755)
 
 
 # --------------------------------------------------------------------------------------------------- the model

@@ -7,8 +7,7 @@
 // 2. Entries are handed over in the trail's order, none is left out; one that is too large for the topic ends
 //    it, or a message that names it stands in.
 // 3. Entries that wait for an acknowledgement are bounded (sources/kafka/limits.h); past that the stream is
-// not
-//    read.
+//    not read.
 #pragma once
 
 #include <memory>
@@ -46,6 +45,7 @@ class Forwarder {
                                               const json::Value& root);
   Result<std::string> origin_of(const std::string& tenant);
   Result<sources::kafka::Outgoing> too_large(std::uint64_t index, const sources::kafka::Outgoing& message);
+  Status serve(std::chrono::milliseconds patience);
   bool pump(std::chrono::milliseconds patience);
   bool rest(std::chrono::milliseconds duration);
   bool over();

@@ -133,6 +133,7 @@ Status outcome_of(std::string_view topic, rd_kafka_resp_err_t code) {
       return because(ErrorKind::exhausted);
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
       return because(ErrorKind::not_found);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -412,32 +413,45 @@ Result<std::unique_ptr<Producer>> Producer::open(const Cluster& cluster, Terms t
 
 Result<std::string> Producer::cluster() { return cluster_of(session_->client.get()); }
 
-Status Producer::look_for(const std::string& topic) {
+Result<std::int32_t> Producer::look_for(const std::string& topic) {
   auto* const client = session_->client.get();
   const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
   if (!handle) return fail(ErrorKind::invalid, fmt::format("\"{}\" is no name of a topic", topic));
-  Status outcome;
+  auto outcome = outcome_of(topic, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
   // One that brokers make when it is asked for is there a little later.
   for (unsigned tries = 0; tries < limits::topic_looks_max; ++tries) {
     const struct rd_kafka_metadata* metadata = nullptr;
     const auto code = rd_kafka_metadata(client, 0, handle.get(), &metadata, wait_of(limits::answer_patience));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("no broker tells of topics", code);
-    outcome = metadata->topic_cnt == 1 ? outcome_of(topic, metadata->topics[0].err) : Status{};
+    std::int32_t partitions = 0;
+    if (metadata->topic_cnt == 1) {
+      outcome = outcome_of(topic, metadata->topics[0].err);
+      partitions = metadata->topics[0].partition_cnt;
+    }
     rd_kafka_metadata_destroy(metadata);
-    if (outcome || outcome.error().kind == ErrorKind::denied) break;
+    // Without a leader just now it is there all the same.
+    const bool is_there = outcome || outcome.error().kind == ErrorKind::unavailable;
+    if (is_there && partitions > 0) return partitions;
+    if (!is_there && outcome.error().kind == ErrorKind::denied) break;
     rd_kafka_poll(client, wait_of(limits::look_patience));
   }
-  // Without a leader just now it is there all the same.
-  if (!outcome && outcome.error().kind == ErrorKind::unavailable) return {};
-  return outcome;
+  if (outcome) outcome = outcome_of(topic, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+  return std::unexpected(std::move(outcome).error());
 }
 
-Status Producer::send(const std::string& topic, const Outgoing& message, std::uint64_t number) {
+std::int32_t partition_of(const Outgoing& message, std::int32_t partitions) {
+  const auto& key = message.key;
+  return rd_kafka_msg_partitioner_murmur2(nullptr, key ? key->data() : nullptr, key ? key->size() : 0,
+                                          partitions, nullptr, nullptr);
+}
+
+Status Producer::send(const std::string& topic, const Outgoing& message, std::uint64_t number,
+                      std::optional<std::int32_t> partition) {
   Owned<rd_kafka_headers_t> headers(rd_kafka_headers_new(message.headers.size()));
   for (const auto& [name, value] : message.headers)
     rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()),
                         value ? value->data() : nullptr, value ? static_cast<ssize_t>(value->size()) : 0);
-  std::array<rd_kafka_vu_t, 6> parts{};
+  std::array<rd_kafka_vu_t, 7> parts{};
   parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
   parts[0].u.cstr = topic.c_str();
   parts[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
@@ -451,6 +465,8 @@ Status Producer::send(const std::string& topic, const Outgoing& message, std::ui
   parts[4].u.headers = headers.get();
   parts[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
   parts[5].u.ptr = reinterpret_cast<void*>(static_cast<std::uintptr_t>(number));
+  parts[6].vtype = RD_KAFKA_VTYPE_PARTITION;
+  parts[6].u.i32 = partition.value_or(RD_KAFKA_PARTITION_UA);
   const Owned<rd_kafka_error_t> refused(
       rd_kafka_produceva(session_->client.get(), parts.data(), parts.size()));
   if (refused) return outcome_of(topic, rd_kafka_error_code(refused.get()));

@@ -69,6 +69,9 @@ struct Watermarks {
   std::int64_t low = 0, high = 0;  // the first that is there, and the next that will be
 };
 
+// In which of so many partitions Java's clients put it; what has no key always in the same.
+std::int32_t partition_of(const Outgoing& message, std::int32_t partitions);
+
 // Whether librdkafka takes the options, and none is unknown to it.
 Status check_options(const Configuration& configuration);
 Status check_options(const Cluster& cluster);  // of a producer
@@ -137,10 +140,12 @@ class Producer {
 
   // Which cluster it is.
   Result<std::string> cluster();
-  // Whether there is such a topic for us. Where brokers make topics by themselves, this does.
-  Status look_for(const std::string& topic);
-  // Does not wait. `number` is told with the outcome.
-  Status send(const std::string& topic, const Outgoing& message, std::uint64_t number);
+  // How many partitions the topic has, where there is one for us. Where brokers make topics by themselves,
+  // this does.
+  Result<std::int32_t> look_for(const std::string& topic);
+  // Does not wait. `number` is told with the outcome. Without a partition the key says which one.
+  Status send(const std::string& topic, const Outgoing& message, std::uint64_t number,
+              std::optional<std::int32_t> partition = std::nullopt);
   // Tells what became of messages, and waits up to `patience` for the first of it. An error: librdkafka gave
   // up.
   Status serve(std::chrono::milliseconds patience);

@@ -18,9 +18,12 @@ Sender::Sender(Cluster cluster, std::string topic, Parts parts)
 Result<std::string> Sender::connect() {
   VESTIGE_CHECKED(open());
   auto cluster = producer_->cluster();
-  auto found = cluster ? producer_->look_for(topic_) : Status{};
-  if (cluster && found) return cluster;
-  auto error = cluster ? std::move(found).error() : std::move(cluster).error();
+  auto found = cluster ? producer_->look_for(topic_) : std::unexpected(cluster.error());
+  if (found) {
+    partitions_ = *found;
+    return cluster;
+  }
+  auto error = std::move(found).error();
   static_cast<void>(producer_->serve(std::chrono::milliseconds(0)));  // says what the trouble is
   if (!trouble_.empty()) error.message += fmt::format(" ({})", trouble_);
   return std::unexpected(std::move(error));
@@ -32,11 +35,12 @@ bool Sender::has_room() const {
 }
 
 void Sender::add(std::uint64_t number, Outgoing message) {
-  CHECK(has_room() && (held_.empty() || number > held_.back().number));
+  CHECK(partitions_ > 0 && has_room() && (held_.empty() || number > held_.back().number));
   if (held_.empty()) moved_ = parts_.clock.monotonic();
   held_bytes_ += message.bytes();
-  held_.push_back({.number = number, .message = std::move(message)});
-  if (producer_ && !failure_) send(held_.back());
+  const auto partition = partition_of(message, partitions_);
+  held_.push_back({.number = number, .message = std::move(message), .partition = partition});
+  if (producer_) hand_over();
 }
 
 Status Sender::serve(std::chrono::milliseconds patience) {
@@ -53,6 +57,7 @@ Status Sender::serve(std::chrono::milliseconds patience) {
   if (!served && !failure_) failure_ = {.number = first_held().value_or(0), .error = served.error()};
   settle();
   tell_stall();
+  if (producer_) hand_over();
   if (failure_) return recover(*std::exchange(failure_, std::nullopt));
   return {};
 }
@@ -62,6 +67,8 @@ std::optional<std::uint64_t> Sender::first_held() const {
 }
 
 Status Sender::open() {
+  handed_over_ = 0;
+  begun_.clear();
   VESTIGE_TRY(producer_,
               Producer::open(cluster_, {.one_by_one = one_by_one_},
                              {.delivered = [this](std::uint64_t number,
@@ -73,14 +80,22 @@ Status Sender::open() {
 // Anew, with all that is not acknowledged.
 Status Sender::begin() {
   VESTIGE_CHECKED(open());
-  for (const auto& held : held_)
-    if (!held.acknowledged && !failure_) send(held);
+  hand_over();
   return {};
 }
 
-void Sender::send(const Held& held) {
-  if (auto sent = producer_->send(topic_, held.message, held.number); !sent)
-    failure_ = {.number = held.number, .error = std::move(sent).error()};
+// In their order, as far as they may be sent now. From a producer of which a partition has nothing yet,
+// brokers take any sequence number: until its first message there is acknowledged, what follows could get
+// past it. It waits until then.
+void Sender::hand_over() {
+  for (; handed_over_ < held_.size() && !failure_; ++handed_over_) {
+    const auto& held = held_[handed_over_];
+    if (held.acknowledged) continue;
+    const auto [known, is_first] = begun_.try_emplace(held.partition, false);
+    if (!is_first && !known->second) return;
+    if (auto sent = producer_->send(topic_, held.message, held.number, held.partition); !sent)
+      failure_ = {.number = held.number, .error = std::move(sent).error()};
+  }
 }
 
 Sender::Held* Sender::find(std::uint64_t number) {
@@ -92,7 +107,7 @@ void Sender::take(std::uint64_t number, Status outcome) {
   auto* const held = find(number);
   CHECK(held != nullptr);
   if (outcome)
-    held->acknowledged = true;
+    held->acknowledged = begun_[held->partition] = true;
   else if (!failure_)
     failure_ = {.number = number, .error = std::move(outcome).error()};
 }
@@ -103,6 +118,8 @@ void Sender::settle() {
   while (!held_.empty() && held_.front().acknowledged) {
     held_bytes_ -= held_.front().message.bytes();
     held_.pop_front();
+    // One that failed was not handed what another producer had got acknowledged.
+    if (handed_over_ > 0) --handed_over_;
     ++acknowledged_;
   }
   moved_ = parts_.clock.monotonic();

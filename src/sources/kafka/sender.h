@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,7 @@ class Sender {
   struct Held {
     std::uint64_t number = 0;
     Outgoing message{};
+    std::int32_t partition = 0;
     bool acknowledged = false;
     bool stands_in = false;
   };
@@ -64,7 +66,7 @@ class Sender {
 
   Status begin();
   Status open();
-  void send(const Held& held);
+  void hand_over();
   void take(std::uint64_t number, Status outcome);
   void settle();
   Status recover(Failure failure);
@@ -77,7 +79,11 @@ class Sender {
   const Parts parts_;
   Control control_;  // to wait by; nobody stops it
   std::unique_ptr<Producer> producer_;
+  std::int32_t partitions_ = 0;  // of the topic, as connect() found it
   std::deque<Held> held_;
+  std::size_t handed_over_ = 0;  // so many of these the producer has, or has had
+  // Of each partition in which the producer has put anything: whether the first of it is acknowledged.
+  std::map<std::int32_t, bool> begun_;
   std::size_t held_bytes_ = 0;
   std::uint64_t acknowledged_ = 0;
   std::optional<Failure> failure_{};  // the first of this producer

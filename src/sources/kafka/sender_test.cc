@@ -49,6 +49,12 @@ class World {
   World() { cluster.create(topic, partitions); }
 
   std::unique_ptr<Sender> sender() {
+    auto made = unconnected();
+    const auto connected = made->connect();
+    EXPECT_TRUE(connected) << connected.error().message;
+    return made;
+  }
+  std::unique_ptr<Sender> unconnected() {
     return std::make_unique<Sender>(
         cluster_of(cluster), topic,
         Sender::Parts{.clock = platform::system_clock(),
@@ -191,6 +197,22 @@ TEST(Sender, AStandInThatIsTooLargeEndsIt) {
   EXPECT_EQ(ended.error().kind, ErrorKind::exhausted);
 }
 
+// Brokers take whatever comes first from a producer, and so does the mock.
+TEST(Sender, NothingGetsPastAProducersFirstMessageThatFails) {
+  for (const auto code : {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_POLICY_VIOLATION}) {
+    for (int round = 0; round < 5; ++round) {
+      World world;
+      auto sender = world.sender();
+      world.cluster.fail_next(produce, {code});
+      for (std::uint64_t number = 0; number < 100; ++number) sender->add(number, numbered(number));
+      const auto drained = drain(*sender);
+      ASSERT_TRUE(drained) << drained.error().message;
+      world.expect_all_below(100);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
 TEST(Sender, ABatchThatIsTooLargeIsSentSinglyAndToldOnce) {
   World world;
   auto sender = world.sender();
@@ -222,13 +244,13 @@ TEST(Sender, ARefusalEndsIt) {
 
 TEST(Sender, HoldsNoMoreThanItsLimit) {
   World world;
-  world.cluster.take_down(1);
   auto sender = world.sender();
+  auto heavy = world.sender();
+  world.cluster.take_down(1);
   std::uint64_t number = 0;
   for (; sender->has_room(); ++number) sender->add(number, numbered(number));
   EXPECT_EQ(sender->held(), limits::unacknowledged_max);
   // Bytes count as well.
-  auto heavy = world.sender();
   for (number = 0; heavy->has_room(); ++number)
     heavy->add(number, {.value = std::string(limits::unacknowledged_bytes_max / 4, 'x')});
   EXPECT_EQ(heavy->held(), 4U);
@@ -237,8 +259,6 @@ TEST(Sender, HoldsNoMoreThanItsLimit) {
 TEST(Sender, WaitsForBrokersAndTellsOnce) {
   World world;
   auto sender = world.sender();
-  const auto connected = sender->connect();
-  ASSERT_TRUE(connected) << connected.error().message;
   world.cluster.take_down(1);
   for (std::uint64_t number = 0; number < 10; ++number) sender->add(number, numbered(number));
   const auto end = std::chrono::steady_clock::now() + limits::stall_patience + std::chrono::seconds(3);
@@ -265,11 +285,11 @@ TEST(Sender, ConnectSaysWhatIsNotThere) {
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().kind, ErrorKind::not_found) << unknown.error().message;
   world.cluster.fail_topic(topic, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-  const auto closed = world.sender()->connect();
+  const auto closed = world.unconnected()->connect();
   ASSERT_FALSE(closed);
   EXPECT_EQ(closed.error().kind, ErrorKind::denied) << closed.error().message;
   world.cluster.take_down(1);
-  const auto away = world.sender()->connect();
+  const auto away = world.unconnected()->connect();
   ASSERT_FALSE(away);
   EXPECT_EQ(away.error().kind, ErrorKind::unavailable) << away.error().message;
 }
