@@ -10,9 +10,10 @@
 //   {"value": V, "replacedBy": E}   no change until then; the next one says that V was there ("old")
 // where E tells the entry: id, index, leaf, time, kind, action, sourceType, sourceId.
 //
-// A field may be named with a place inside of it, NAME#/POINTER. What changed there is put into the value that NAME
-// was last set to as a whole; E is then the entry that did last. Where no value is known, or the place is not in
-// it, the place is listed by itself, until a value around it is set. Blame tells who set each place.
+// A field may be named with a place inside of it, NAME#/POINTER. What changed there is put into the value
+// that NAME was last set to as a whole; E is then the entry that did last. Where no value is known, or the
+// place is not in it, the place is listed by itself, until a value around it is set. Blame tells who set each
+// place.
 
 #pragma once
 
