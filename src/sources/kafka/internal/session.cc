@@ -103,9 +103,10 @@ Status Session::follow() {
       if (const auto found = partitions_.find(out->place); found != partitions_.end())
         found->second.lost = true;
     if (const auto* end = std::get_if<EndOfPartition>(&received)) reach(*end);
+    // What is on its way may be of a partition that is held behind it, and counts twice then.
     const auto busy = on_its_way_ ? on_its_way_->amount : Amount{};
-    const bool full = waiting_.commands - held_.commands - busy.commands >= limits::batch_commands_max ||
-                      waiting_.bytes - held_.bytes - busy.bytes >= limits::batch_bytes_max;
+    const bool full = waiting_.commands >= held_.commands + busy.commands + limits::batch_commands_max ||
+                      waiting_.bytes >= held_.bytes + busy.bytes + limits::batch_bytes_max;
     if (!full && !std::holds_alternative<std::monostate>(received)) continue;
     VESTIGE_CHECKED(flush());
     VESTIGE_CHECKED(look_around());
