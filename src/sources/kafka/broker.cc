@@ -392,6 +392,7 @@ void Producer::Session::on_delivered(rd_kafka_t*, const rd_kafka_message_t* mess
 }
 
 void Producer::Session::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;  // what came before it says why
   auto& self = *static_cast<Session*>(opaque);
   self.handlers.trouble(
       fmt::format("{}: {}", rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(code)), reason));
