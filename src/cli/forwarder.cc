@@ -28,7 +28,7 @@ std::optional<std::uint64_t> parse_index(std::string_view text) {
 }
 
 // One entity's entries have one key, so that they are in one partition, in order. There is none where the
-// entity is not shown: equal keys would tell which masked entries are about the same one.
+// entity is not shown, since the key would show it.
 std::optional<std::string> key_of(const json::Value& event) {
   const auto type = text_of(event, "targetType");
   const auto id = text_of(event, "targetId");
