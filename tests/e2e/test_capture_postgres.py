@@ -354,6 +354,7 @@ def test_rows_go_to_the_tenant_that_they_name(context):
     assert bare.stop() == 0
     source = Source(context, cluster, "shop", ["public.item"], tenant_column="owner")
     source.server.start()
+    source.catch_up()
     for number in range(10):
         cluster.psql(f"INSERT INTO item SELECT n, (ARRAY['acme', 'default', 'ghost', NULL])[n % 4 + 1], 'n' "
                      f"FROM generate_series({number * 40 + 10}, {number * 40 + 49}) n; "
