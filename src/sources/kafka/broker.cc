@@ -269,16 +269,19 @@ Consumer::~Consumer() {
   {
     const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(client));
     const Owned<rd_kafka_error_t> refused(rd_kafka_consumer_close_queue(client, queue.get()));
-    for (unsigned polls = 0; polls < limits::close_polls_max && rd_kafka_consumer_closed(client) == 0;
-         ++polls) {
+    // Messages that were fetched come as well, and do not count.
+    for (unsigned waits = 0; waits < limits::close_waits_max && rd_kafka_consumer_closed(client) == 0;) {
       const Owned<rd_kafka_event_t> event(
           rd_kafka_queue_poll(queue.get(), wait_of(limits::receive_patience)));
+      if (!event) ++waits;
       if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
       session_->handlers.revoked();
       rd_kafka_assign(client, nullptr);
     }
   }
   const bool closed = rd_kafka_consumer_closed(client) != 0;
+  // A rebalance that was told and not answered would be waited for, for ever.
+  if (!closed) rd_kafka_assign(client, nullptr);
   rd_kafka_destroy_flags(session_->client.release(), closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 

@@ -37,7 +37,7 @@ inline constexpr std::chrono::milliseconds answer_patience{5'000};       // of a
 inline constexpr std::chrono::milliseconds request_patience{10'000};     // of what librdkafka asks by itself
 inline constexpr std::chrono::milliseconds dead_letter_patience{5'000};  // until it is acknowledged
 inline constexpr unsigned topic_looks_max = 5;
-inline constexpr unsigned close_polls_max = 50;  // of receive_patience each, until a consumer is closed
+inline constexpr unsigned close_waits_max = 50;  // of receive_patience each, until a consumer is closed
 inline constexpr std::chrono::seconds stall_patience{10};  // without an acknowledgement, before it is told
 inline constexpr std::chrono::milliseconds look_patience{1'000};  // of a look whether a broker is there
 inline constexpr std::chrono::seconds commit_period{1};           // of offsets that Kafka shows
