@@ -363,7 +363,7 @@ def test_a_topic_that_is_captured_gets_nothing(context):
     assert sum(b'"topic":"bank.commands"' in one.value for one in messages) == 21
     # From now on the capture reads that as well.
     assert server.stop() == 0
-    settings = context.folder / "bank.toml"
+    settings = context.folder / "sources.toml"
     settings.write_text(settings.read_text().replace(json.dumps(r"^bank\."), json.dumps("^(bank|audit)")))
     server.start()
     assert forward.wait() == 1 and f'capture "bank" of this trail reads the topic {TOPIC} (' in forward.errors, forward.errors
