@@ -285,7 +285,13 @@ Consumer::~Consumer() {
   rd_kafka_destroy_flags(session_->client.release(), closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
-Result<std::string> Consumer::cluster() { return cluster_of(session_->client.get()); }
+Result<std::string> Consumer::cluster() {
+  auto* const client = session_->client.get();
+  auto id = cluster_of(client);
+  // Nothing is subscribed to yet, so that nothing but callbacks comes: they say why nobody answers.
+  if (!id) const Owned<rd_kafka_message_t> nothing(rd_kafka_consumer_poll(client, 0));
+  return id;
+}
 
 Status Consumer::subscribe(const std::vector<std::string>& topics) {
   std::vector<Start> wanted;
