@@ -14,7 +14,6 @@
 // that NAME was last set to as a whole; E is then the entry that did last. Where no value is known, or the
 // place is not in it, the place is listed by itself, until a value around it is set. Blame tells who set each
 // place.
-
 #pragma once
 
 #include <optional>

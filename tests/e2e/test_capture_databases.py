@@ -25,7 +25,7 @@ APART_MIN = 20                              # transactions between two of them: 
 FILES = {"chinook": "chinook-postgresql.sql.zst", "northwind": "northwind.sql.zst", "world": "world.sql.zst"}
 # One real table loses its key, so that there is one without.
 KEYLESS = "public.countrylanguage"
-KEYLESS_CHANGES = {"bpchar": "CASE WHEN {0} = 'XXX' THEN 'YYY' ELSE 'XXX' END", "text": "{0} || 'x'", "bool": "NOT {0}",
+KEYLESS_CHANGES = {"bpchar": "CASE WHEN {0} = 'AAA' THEN 'BBB' ELSE 'AAA' END", "text": "{0} || 'x'", "bool": "NOT {0}",
                    "float4": "0.5 - {0}"}
 TEXT_CHARACTERS_MAX = 200
 

@@ -2,8 +2,9 @@
 // where we say; messages of ours, and dead letters. librdkafka's threads and sockets are its own (decision
 // 112).
 //
-// Each is one thread's: callbacks run in receive(), serve() and close(). Errors: unavailable where no broker
-// answers (later it may), invalid where the settings are wrong. No message has the value of an option in it.
+// Each is one thread's: callbacks run in cluster(), receive() and serve(), and while a consumer is destroyed.
+// Errors: unavailable where no broker answers (later it may), invalid where the settings are wrong. No
+// message has the value of an option in it.
 #pragma once
 
 #include <chrono>
@@ -87,7 +88,7 @@ class Consumer {
     std::function<void(int code, const std::string& text)> trouble;
   };
   static Result<std::unique_ptr<Consumer>> open(const Configuration& configuration, Handlers handlers);
-  ~Consumer();  // leaves the group
+  ~Consumer();  // leaves the group, where brokers answer within seconds; else the group finds out by itself
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
 

@@ -111,7 +111,7 @@ class Session {
   Status send_letters_of_topic(const Group& refused);
   audit::CapturedEvent refusal(const Waiting& waiting) const;
   // Gives whether any is refused that was taken for good before.
-  bool learn(const Group& group, std::vector<audit::Refused>& refused);
+  static bool learn(const Group& group, std::vector<audit::Refused>& refused);
   void passed(const Group& group, const Step& step);
   // Tells librdkafka which partitions to read now.
   void regulate();
