@@ -31,8 +31,7 @@ struct Request {
 };
 
 // Puts path and query of a request target ("/path?query") into the request, as the server does. invalid for a
-// broken
-// %-sequence, an encoded NUL, or bytes that are no UTF-8.
+// broken %-sequence, an encoded NUL, or bytes that are no UTF-8.
 Status set_target(Request& request, std::string_view target);
 
 struct Response {

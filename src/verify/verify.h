@@ -22,11 +22,9 @@
 //
 // The first bad place. A manifest that does not hold ends the verification and is the only problem. Otherwise
 //   1. problems that name an entry come before those that name none; among them the lowest stream number of
-//   the
-//      manifest, then the lowest index;
+//      the manifest, then the lowest index;
 //   2. then the order of files: signer state, checkpoint, segment, hash file, id run, sidecar, write-ahead
-//   log, vault,
-//      API keys, files that are nobody's;
+//      log, vault, API keys, files that are nobody's;
 //   3. then path and offset.
 // Where a leaf and the hash file disagree, the hash file is named if it is not the one that the manifest
 // lists, and the segment otherwise.

@@ -57,11 +57,12 @@ def blocks(kind):
     return re.findall(rf"^```{kind}\n(.*?)^```$", section, re.M | re.S)
 
 
-def export(context, cluster):
+def export(context, cluster, condition=""):
     """By the page's own command, less where its database is."""
     (command,) = [line for block in blocks("") for line in block.splitlines() if line.startswith("psql ")]
     words = shlex.split(command)
-    assert words[:2] == ["psql", "$database"] and words[2] == "-c", words
+    assert words[:2] == ["psql", "$database"] and words[2] == "-c" and words[3].count(" ORDER BY id)") == 1, words
+    words[3] = words[3].replace(" ORDER BY id)", f" {condition} ORDER BY id)")
     subprocess.run([postgresql.postgres_cluster.BINARIES / "psql", cluster.dsn("contacts"), *words[2:]], check=True, cwd=context.folder,
                    stdout=subprocess.DEVNULL)
     return context.folder / "versions.csv"
@@ -189,6 +190,29 @@ def check_one_erasure_is_of_all(server):
     others = [event for event in left if event.get("subject") == "1"]
     assert not any(word in json.dumps([event for event in left if event not in others]) for word in words), left
     assert "Satara" in json.dumps(others), others
+
+
+def test_what_was_before_capture_began_is_all_that_is_imported(context):
+    """With the condition of the page: what the application recorded since, and capture too, is there once."""
+    cluster = cluster_with_contacts(context)
+    story_in(cluster)
+    source = contacts_source(context, cluster)
+    source.server.start()
+    source.catch_up()
+    (condition,) = re.findall(r"`(WHERE recorded_at < '\.\.\.')`", PAGE)
+    (query,) = re.findall(r"`vestige (query 'kind:system\.capture action:SNAPSHOT_TAKEN')\s+--data var`", PAGE)
+    (taken,) = [event["time"] for event in context.vestige(*shlex.split(query), data=source.server.data).json()["events"]]
+    cluster.psql("UPDATE contacts SET status = 'valid' WHERE id = 4", "contacts")
+    cluster.psql(f"""INSERT INTO versions(patch, entity_id, entity_schema, action, recorded_at, user_id, organization_id)
+      VALUES ('\\x{PATCHES["contact blocked"]["patch"]}', 4, 'contacts', 'updated', timestamp '{taken}' + interval '1 second', 43, 7)""",
+                 "contacts")
+    source.catch_up()
+    done = imported(context, source.server, export(context, cluster, condition.replace("...", taken)))
+    assert (done["records"], done["accepted"]) == (len(STORY), len(STORY)), done
+    history = told(source.server, "public.contacts/4")
+    assert [event["action"] for event in history] == ["CREATED", "UPDATED", "UPDATED", "UPDATED", "SNAPSHOT", "UPDATED"], history
+    assert "transaction" in history[-1]["context"] and "sourceId" not in history[-1], history[-1]
+    source.check()
 
 
 def test_a_version_that_cannot_be_read_ends_the_import_and_is_named(context):

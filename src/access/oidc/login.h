@@ -6,11 +6,11 @@
 //
 // What stands between a stranger and a session:
 //
-//   login CSRF, stolen answers     state: 256 random bits, good once, for 10 minutes, in the browser that
-//   began replayed or injected codes     PKCE S256 and the nonce in the ID token, both of this one login a
-//   provider posing as another   a login belongs to one provider; iss of the answer, the discovery document
-//   and
-//                                  the ID token have to be exactly the configured issuer
+//   login CSRF, stolen answers     state: 256 random bits, good once, for 10 minutes, in the browser
+//                                  that began
+//   replayed or injected codes     PKCE S256 and the nonce in the ID token, both of this one login
+//   a provider posing as another   a login belongs to one provider; iss of the answer, the discovery
+//                                  document and the ID token have to be exactly the configured issuer
 //   forged ID tokens               jwt.h, claims.h
 //   open redirects                 return_to is a path of this server, or "/"
 //

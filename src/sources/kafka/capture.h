@@ -3,12 +3,12 @@
 // docs/formats/capture.md.
 //
 // 1. What of a partition is on record is everything before its mark, and the mark commits with the last of
-// it. So
-//    after a crash or a rebalance it goes on from there; the offset that Kafka keeps is for display alone.
+//    it. So after a crash or a rebalance it goes on from there; the offset that Kafka keeps is for display
+//    alone.
 // 2. Commands of a partition come in its order.
 // 3. Nothing is left out: what the trail does not take now is offered again until it does; what it never
-// takes is a
-//    dead letter before the mark passes it, and an entry REFUSED. What Kafka no longer has is an entry GAP.
+//    takes is a dead letter before the mark passes it, and an entry REFUSED. What Kafka no longer has is an
+//    entry GAP.
 //
 // Owner: app, one for each configured source. start() and stop() on one thread; figures() from any.
 #pragma once

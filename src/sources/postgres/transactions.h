@@ -6,9 +6,8 @@
 //    a logical message was sent while its transaction ran, so one that is rolled back takes all messages
 //    along that came before.
 // 2. Messages and rows come in the order in which they were made. PostgreSQL gives a logical message the
-// position
-//    at which its record ends, where the next one begins, and may send the row of that first where another
-//    subtransaction made it; the position tells.
+//    position at which its record ends, where the next one begins, and may send the row of that first where
+//    another subtransaction made it; the position tells.
 // 3. A row is told with the shape that its table had for it, also where the shape changed later in the
 //    transaction or in another one under way.
 //

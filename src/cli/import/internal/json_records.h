@@ -1,7 +1,7 @@
 // The records of a JSON text, one at a time and in bounded memory: values one after the other (one a line, or
 // spread over lines), the elements of arrays, or the elements of the one array of records that an object
-// holds
-// ({"Records": [...]}). Only where a value begins and ends is found here; what is in it is for the parser.
+// holds ({"Records": [...]}). Only where a value begins and ends is found here; what is in it is for the
+// parser.
 #pragma once
 
 #include <cstdint>
