@@ -74,6 +74,11 @@ class Ingest {
   // `refused`; the error is the first one's.
   Result<Batch> prepare_captured(std::string_view source, std::span<const CapturedEvent> events,
                                  std::vector<Refused>* refused = nullptr);
+  // The id of a change that has none of its own. Whoever has no key of the tenant's cannot tell it from
+  // chance.
+  Uuid captured_id(std::string_view source, std::string_view position) const {
+    return capture_ids_.id_of(source, position);
+  }
   // An entry of the server's own; `event` is JSON, of any kind.
   Result<Batch> prepare_system(std::string_view event);
   // The same of several that were written down before under ids of the server's making: one whose id is in

@@ -21,7 +21,7 @@ constexpr std::pair<std::string_view, std::string_view> causes[] = {
     {"slot_moved", "the replication slot was lost, given up, made anew or moved by somebody"},
     {"other_system", "it is another cluster than before"},
     {"offsets_gone", "Kafka had removed them before they were read"},
-    {"offsets_moved", "the partition has less than was read of it, so it is another one"},
+    {"offsets_moved", "the partition is another one than was read: made anew, or without its end"},
     {"unexplained", "NO ENTRY TELLS WHY; keep the data directory as it is, and run vestige verify on it"}};
 
 std::string_view words_of(std::string_view cause) {

@@ -21,7 +21,7 @@ inline constexpr std::uint32_t filter_buckets_max =
     4'096;  // of a group of pages: twice what such pages ask for
 inline constexpr std::size_t sidecar_facts_bytes_max = 64 << 20;
 inline constexpr std::size_t manifest_bytes_max = 64 << 20;
-inline constexpr std::size_t marks_max = 65'536;
+inline constexpr std::size_t marks_max = 65'536;  // of a log, and of a group
 inline constexpr std::size_t mark_name_bytes_max = 256;
 inline constexpr std::size_t queue_submissions_max = 16'384;
 inline constexpr std::size_t queue_bytes_max = 128 << 20;

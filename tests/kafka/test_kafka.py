@@ -7,7 +7,7 @@ import random
 import time
 
 from command_load import POISON, check_load, respelled
-from kafka_parts import Cluster, Source, command, message, wait_until
+from kafka_parts import Client, Cluster, Source, command, message, wait_until
 
 SCALE = float(os.environ.get("VESTIGE_TEST_SCALE", "1"))
 TOPIC = "backoffice.create-audit-log.command.v1"
@@ -317,3 +317,33 @@ def test_what_kafka_no_longer_has_is_a_gap(context):
     found = {partition: [event["context"]["offset"] for event in source.events() if event["context"]["partition"] == partition]
              for partition in range(3)}
     assert found == {0: [*range(11), *range(25, 32)], 1: [*range(11), 31], 2: [*range(32)]}, found
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(context):
+    """It is deleted and made again while the server is away, and has less, as much and more than was read of it: an entry for each
+    partition says so, and all that the new one has is on record. After that it goes on as any other."""
+    cluster = Cluster(context)
+    source = Source(context, cluster, [TOPIC], 4)
+    source.server.start()
+    source.client.send(TOPIC, *[message({"action": "VIEWED", "targetId": "before"}, partition=partition) for partition in range(3)
+                                for _ in range(10)])
+    source.catch_up()
+    assert source.server.stop() == 0
+    source.client("remove", topics=[TOPIC])
+    source.client("make", topics=[TOPIC], partitions=4)
+    there = {0: 5, 1: 11, 2: 30, 3: 1}
+    # Another producer: one that knew the old topic may send twice.
+    Client(context, cluster.brokers).send(TOPIC, *[message({"action": "VIEWED", "targetId": "after"}, partition=partition)
+                                                   for partition in there for _ in range(there[partition])])
+    assert {end["partition"]: end["high"] for end in source.client("ends", topic=TOPIC)} == there
+    for beacons in (1, 2):
+        source.server.start()
+        source.catch_up()
+        gaps = [event["detail"] for event in source.about_itself("GAP")]
+        wanted = [{"capture": "bank", "cluster": cluster.id, "topic": TOPIC, "partition": partition, "from": "11" if partition < 3 else "1",
+                   "to": "0", "cause": "offsets_moved"} for partition in there]
+        assert sorted(gaps, key=lambda gap: gap["partition"]) == wanted, gaps
+        found = {partition: [event["context"]["offset"] for event in source.events() if event["context"]["partition"] == partition]
+                 for partition in there}
+        assert found == {partition: [*range(11 if partition < 3 else 1), *range(there[partition] + beacons)] for partition in there}, found
+        assert source.server.stop() == 0

@@ -18,6 +18,7 @@
 #include "json/json.h"
 #include "sources/kafka/broker.h"
 #include "sources/kafka/limits.h"
+#include "sources/kafka/progress.h"
 #include "sources/kafka/testing/mock_cluster.h"
 
 namespace vestige::sources::kafka {
@@ -424,6 +425,87 @@ TEST(Capture, WhatKafkaNoLongerHasIsAGap) {
   EXPECT_NE(told.gaps[0].find(R"("from":"1")"), std::string::npos) << told.gaps[0];
   EXPECT_NE(told.gaps[0].find(fmt::format(R"("to":"{}")", first)), std::string::npos) << told.gaps[0];
   EXPECT_EQ(running.capture.figures().gaps, 1U);
+}
+
+// A topic that was made anew, or lost its end when a replica that was behind became its leader. What the
+// trail has of a partition is of the log before, of which what is there now has the first three commands.
+TEST(Capture, ALogThatIsAnotherThanWhatWasReadIsBegunAnew) {
+  struct Before {
+    std::int64_t last, next;
+    bool same;
+  };
+  const std::vector<Before> partitions = {
+      {2, 3, true}, {2, 3, false}, {1, 3, false}, {3, 4, false}, {8, 9, false}};
+  MockCluster cluster;
+  cluster.create("commands", static_cast<int>(partitions.size()));
+  const auto configuration = configuration_for(cluster, {"commands"});
+  TrailWorld world;
+  const auto produce = [&](int number) {
+    for (std::size_t i = 0; i < partitions.size(); ++i)
+      cluster.produce("commands", static_cast<int>(i), command(number));
+  };
+  {
+    Running running(world, configuration);
+    for (int number = 0; number < 3; ++number) produce(number);
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == 3 * partitions.size(); }));
+  }
+  Progress progress(*world.world.log, *world.trail, configuration.name);
+  progress.set_cluster(cluster.id());
+  std::set<std::string> gaps;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const auto& [last, next, same] = partitions[i];
+    const Place place{"commands", static_cast<std::int32_t>(i)};
+    const auto seen = progress.last_of(place);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->offset, 2);
+    if (same) continue;
+    gaps.insert(fmt::format(R"("from":"{}","partition":{},"to":"0")", next, i));
+    ASSERT_TRUE(progress.move({.next = {{place, next}}, .last = {{place, {last, seen->digest + 1}}}}));
+  }
+  Running running(world, configuration);
+  ASSERT_TRUE(soon([&] { return told_by(world).gaps.size() == gaps.size(); }));
+  produce(3);
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 4 * partitions.size(); }));
+  running.capture.stop();
+  const auto told = told_by(world);
+  for (const auto& [place, offsets] : told.recorded)
+    EXPECT_EQ(offsets, std::vector<std::int64_t>({0, 1, 2, 3})) << place.partition;
+  EXPECT_EQ(told.gaps.size(), gaps.size());
+  for (const auto& gap : gaps)
+    EXPECT_EQ(std::ranges::count_if(told.gaps,
+                                    [&](const auto& entry) {
+                                      return entry.find(gap) != std::string::npos &&
+                                             entry.find(R"("cause":"offsets_moved")") != std::string::npos;
+                                    }),
+              1)
+        << gap;
+}
+
+// Also where that is the message that is read again.
+TEST(Capture, WhatWasReadAndIsRemovedIsNoGap) {
+  MockCluster cluster;
+  cluster.create("commands", 2);
+  const auto configuration = configuration_for(cluster, {"commands"});
+  const Place place{"commands", 0};
+  TrailWorld world;
+  {
+    Running running(world, configuration);
+    for (int partition = 0; partition < 2; ++partition)
+      cluster.produce("commands", partition, command(partition));
+    ASSERT_TRUE(soon([&] { return told_by(world).commands() == 2; }));
+  }
+  const std::string large(400'000, 'x');
+  for (int i = 0; i < 30; ++i)
+    cluster.produce("commands", 0, fmt::format(R"({{"action":"NOTED","detail":{{"text":"{}"}}}})", large));
+  const auto first = cluster.first_of("commands", 0);
+  ASSERT_GT(first, 1);
+  Progress progress(*world.world.log, *world.trail, configuration.name);
+  progress.set_cluster(cluster.id());
+  ASSERT_TRUE(progress.move({.next = {{place, first}}, .covered = {{place, first}}}));
+  Running running(world, configuration);
+  cluster.produce("commands", 1, command(2));
+  ASSERT_TRUE(soon([&] { return told_by(world).commands() == 2 + 32 - static_cast<std::size_t>(first); }));
+  EXPECT_TRUE(told_by(world).gaps.empty());
 }
 
 TEST(Capture, AnotherClusterIsAGapAndBegunFromItsStart) {

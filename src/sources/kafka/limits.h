@@ -11,7 +11,7 @@ inline constexpr std::size_t name_bytes_max = 54;  // of a source
 inline constexpr std::size_t topic_bytes_max = 249;
 inline constexpr std::size_t topics_max = 1'000;
 inline constexpr std::size_t partitions_max = 4'096;  // that one source reads at a time
-inline constexpr std::size_t marks_max = 32'768;      // of one source, two a partition that ever was
+inline constexpr std::size_t marks_max = 32'768;      // of one source, four a partition that ever was
 
 // Commands that go into the trail as one group, of all partitions together.
 inline constexpr std::size_t batch_commands_max = 1'000;

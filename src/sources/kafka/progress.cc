@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "crypto/digest.h"
+#include "sources/kafka/command.h"
 #include "sources/kafka/limits.h"
 #include "trail/limits.h"
 
@@ -13,6 +14,7 @@ namespace vestige::sources::kafka {
 namespace {
 
 // "capture." NAME "." 32 hex digits "." PARTITION ".covered"
+constexpr std::size_t marks_a_partition = 4;
 static_assert(8 + limits::name_bytes_max + 1 + 32 + 1 + 10 + 8 <= trail::mark_name_bytes_max);
 
 }  // namespace
@@ -43,6 +45,10 @@ bool Progress::moved() const {
 
 std::string Progress::covered_mark_of(const Place& place) const { return mark_of(place) + ".covered"; }
 
+std::string Progress::last_mark_of(const Place& place) const { return mark_of(place) + ".last"; }
+
+std::string Progress::digest_mark_of(const Place& place) const { return mark_of(place) + ".digest"; }
+
 std::optional<std::int64_t> Progress::offset_at(const std::string& mark) const {
   const auto value = log_.mark(trail_.stream().number(), mark);
   if (!value) return std::nullopt;
@@ -50,6 +56,21 @@ std::optional<std::int64_t> Progress::offset_at(const std::string& mark) const {
 }
 
 std::optional<std::int64_t> Progress::next_of(const Place& place) const { return offset_at(mark_of(place)); }
+
+std::optional<Seen> Progress::last_of(const Place& place) const {
+  const auto next = next_of(place);
+  const auto offset = offset_at(last_mark_of(place));
+  const auto digest = log_.mark(trail_.stream().number(), digest_mark_of(place));
+  if (!next || !offset || !digest || *offset >= *next) return std::nullopt;
+  return Seen{*offset, *digest};
+}
+
+// Not of the message alone: a digest without a key would tell whoever guesses what stood in one that is
+// erased.
+Seen Progress::seen(const Message& message) const {
+  const auto id = trail_.ingest().captured_id(source_, position_of(message, cluster_));
+  return {message.offset, load_le<std::uint64_t>(id.bytes.data())};
+}
 
 std::optional<std::int64_t> Progress::covered_of(const Place& place) const {
   return offset_at(covered_mark_of(place));
@@ -60,11 +81,11 @@ Status Progress::check_room(std::span<const Place> places) const {
   const auto known = log_.marks(stream, fmt::format("capture.{}.", source_)).size();
   const auto fresh =
       std::ranges::count_if(places, [&](const Place& place) { return !log_.mark(stream, mark_of(place)); });
-  if (known + 2 * static_cast<std::size_t>(fresh) <= limits::marks_max) return {};
+  if (known + marks_a_partition * static_cast<std::size_t>(fresh) <= limits::marks_max) return {};
   Error error{.kind = ErrorKind::exhausted,
               .message = fmt::format("the source has read {} partitions so far, and may read no more: name "
                                      "fewer topics, or capture under another name",
-                                     known / 2)};
+                                     known / marks_a_partition)};
   error.limit = fmt::format("marks_max = {}", limits::marks_max);
   return std::unexpected(std::move(error));
 }
@@ -86,6 +107,10 @@ std::future<Result<audit::BatchOutcome>> Progress::submit(audit::Batch batch, co
       placement.set_mark(mark_of(place), static_cast<std::uint64_t>(offset));
     for (const auto& [place, offset] : step.covered)
       placement.set_mark(covered_mark_of(place), static_cast<std::uint64_t>(offset));
+    for (const auto& [place, seen] : step.last) {
+      placement.set_mark(last_mark_of(place), static_cast<std::uint64_t>(seen.offset));
+      placement.set_mark(digest_mark_of(place), seen.digest);
+    }
   };
   return trail_.submit(trail_.ingest(), std::move(batch));
 }

@@ -22,6 +22,13 @@ namespace vestige::sources::kafka {
 // By partition, the offset of the first command that is not on record.
 using Offsets = std::map<Place, std::int64_t>;
 
+// A message where it stood: another one that stands there now is another.
+struct Seen {
+  std::int64_t offset = 0;
+  std::uint64_t digest = 0;
+  bool operator==(const Seen&) const = default;
+};
+
 // What became of commands since the capture began.
 struct Totals {
   std::uint64_t commands = 0, refused = 0;
@@ -30,8 +37,9 @@ struct Totals {
 
 // How a group of entries moves the marks.
 struct Step {
-  Offsets next{};     // of next_of()
-  Offsets covered{};  // of covered_of()
+  Offsets next{};                // of next_of()
+  Offsets covered{};             // of covered_of()
+  std::map<Place, Seen> last{};  // of last_of()
   Totals more{};
 };
 
@@ -52,6 +60,9 @@ class Progress {
   // Whether the last one was another.
   bool moved() const;
   std::optional<std::int64_t> next_of(const Place& place) const;
+  // The last message before next_of() that is on record or refused, where one was since it was last set back.
+  std::optional<Seen> last_of(const Place& place) const;
+  Seen seen(const Message& message) const;
   // Entries COVERED and GAP tell of everything before it.
   std::optional<std::int64_t> covered_of(const Place& place) const;
   // exhausted where the source has no marks left for another partition.
@@ -76,6 +87,8 @@ class Progress {
   Status append(audit::Batch batch, const Step& step);
   std::string mark_of(const Place& place) const;
   std::string covered_mark_of(const Place& place) const;
+  std::string last_mark_of(const Place& place) const;
+  std::string digest_mark_of(const Place& place) const;
   std::string mark_of(std::string_view what) const;
   std::uint64_t cluster_number() const;
 

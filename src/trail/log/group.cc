@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace vestige::trail {
@@ -105,13 +107,51 @@ Group::Append& Group::append_for(Stream& stream) {
 
 Status Group::place(Stream& stream, Submission& submission) {
   auto& append = append_for(stream);
-  const auto rows = append.rows.size();
+  const auto rows = append.rows.size(), bytes = append.records.size();
   const auto marks = marks_.size();
   StreamPlacement placement(*this, append);
   auto status = submission.place(placement);
   if (!status) CHECK(append.rows.size() == rows && marks_.size() == marks);
+  if (status) {
+    status = admit_marks(marks);
+    if (!status) take_back(append, rows, bytes);
+  }
   if (append.rows.empty()) appends_.erase(stream.number());
   return status;
+}
+
+// What is written has to be read again: a manifest has all marks, a frame those of its group.
+Status Group::admit_marks(std::size_t first) {
+  std::set<std::pair<std::uint8_t, std::string>> fresh;
+  for (std::size_t i = first; i < marks_.size(); ++i)
+    if (!known_marks_.has(marks_[i])) fresh.emplace(marks_[i].stream, marks_[i].name);
+  std::erase_if(fresh, [this](const auto& mark) { return new_marks_.contains(mark); });
+  if (marks_.size() <= marks_max && known_marks_.count + new_marks_.size() + fresh.size() <= marks_max) {
+    new_marks_.merge(fresh);
+    return {};
+  }
+  marks_.resize(first);
+  Error error{.kind = ErrorKind::exhausted,
+              .message = fmt::format("the trail keeps at most {} places of captured partitions, cursors and "
+                                     "erasures, and is full of them: no new one is taken",
+                                     marks_max)};
+  error.limit = fmt::format("marks_max = {}", marks_max);
+  return std::unexpected(std::move(error));
+}
+
+void Group::take_back(Append& append, std::size_t rows, std::size_t bytes) {
+  std::erase_if(append.by_fingerprint,
+                [&](const auto& known) { return known.second >= append.first + rows; });
+  for (auto gone = append.rows.size() - rows; gone > 0;) {
+    auto& last = append.seeds.back();
+    const auto here = std::min<std::uint64_t>(gone, last.count);
+    gone -= here;
+    last.count -= here;
+    if (last.count == 0) append.seeds.pop_back();
+  }
+  append.rows.resize(rows);
+  bytes_ -= append.records.size() - bytes;
+  append.records.resize(bytes);
 }
 
 std::uint64_t Group::records() const {

@@ -1,8 +1,10 @@
 // One group commit while it is being put together. Used by the committer only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "platform/entropy.h"
@@ -19,12 +21,19 @@ struct SeedState {
   std::vector<Block16> salts;  // of the page's indexes
 };
 
+// The marks of the log before the group.
+struct KnownMarks {
+  std::size_t count = 0;
+  std::function<bool(const Mark&)> has;
+};
+
 class Group {
  public:
-  Group(platform::Entropy& entropy, std::map<std::uint8_t, SeedState>& seeds)
-      : entropy_(entropy), seeds_(seeds) {}
+  Group(platform::Entropy& entropy, std::map<std::uint8_t, SeedState>& seeds, KnownMarks known_marks)
+      : entropy_(entropy), seeds_(seeds), known_marks_(std::move(known_marks)) {}
 
-  // Lets a submission decide and add. Its error is returned; then nothing was added.
+  // Lets a submission decide and add. Its error is returned; then nothing was added. exhausted where it sets
+  // more marks than a log or a group may have.
   Status place(Stream& stream, Submission& submission);
 
   bool empty() const { return appends_.empty() && marks_.empty(); }
@@ -58,9 +67,15 @@ class Group {
   };
 
   Append& append_for(Stream& stream);
+  // Of those from `first` on; the new ones are noted.
+  Status admit_marks(std::size_t first);
+  // Takes back the rows of an append from the one on that begins at `bytes`.
+  void take_back(Append& append, std::size_t rows, std::size_t bytes);
 
   platform::Entropy& entropy_;
   std::map<std::uint8_t, SeedState>& seeds_;
+  const KnownMarks known_marks_;
+  std::set<std::pair<std::uint8_t, std::string>> new_marks_;
   std::map<std::uint8_t, Append> appends_;
   std::vector<Mark> marks_;
   std::size_t bytes_ = 0;

@@ -141,7 +141,7 @@ Status Log::Impl::write_group(Group& group, std::shared_ptr<const Bytes>& payloa
 }
 
 void Log::Impl::commit(Queue submissions) {
-  Group group(state_.parts.entropy, seeds_);
+  Group group(state_.parts.entropy, seeds_, state_.known_marks());
   std::vector<Status> outcomes;
   outcomes.reserve(submissions.size());
   for (auto& submission : submissions)

@@ -286,6 +286,40 @@ TEST(LogFaults, ALogThatGetsMarksAndNoEntriesDoesNotFillUp) {
   EXPECT_EQ(trail.log().mark(events_stream, "position"), value);
 }
 
+// Of a group with such a submission the others are taken, and what is written is read again.
+TEST(LogFaults, MoreMarksThanALogMayHaveAreRefusedWithTheirEntries) {
+  SimTrail trail(seed());
+  ASSERT_TRUE(trail.open());
+  std::map<std::string, std::uint64_t> marks;
+  for (std::size_t i = 0; i + 2 < marks_max; ++i) marks[fmt::format("mark {}", i)] = i;
+  ASSERT_TRUE(trail.submit(events_stream, {}, marks));
+  ASSERT_TRUE(trail.commit());
+  const auto draft = [&] { return testing::Draft{.id = trail.next_id++, .padding = 10, .blobs = {}}; };
+  const auto again = draft();
+  for (const auto stream : {events_stream, system_stream}) {
+    // Two places are left at first. Who finds room, with which entries, the model says.
+    ASSERT_TRUE(trail.submit(stream, {draft()}, {{"a", 1}, {"b", 2}, {"c", 3}}));
+    ASSERT_TRUE(trail.submit(stream, {draft(), again}, {{"mark 5", 7}, {"a", 1}}));
+    ASSERT_TRUE(trail.submit(stream, {again, draft(), draft()}, {{"mark 5", 8}, {"b", 2}, {"c", 3}}));
+    ASSERT_TRUE(trail.submit(stream, {draft(), again}, {{"a", 3}}));
+    ASSERT_TRUE(trail.commit());
+  }
+  EXPECT_EQ(trail.log().mark(events_stream, "mark 5"), 7U);
+  EXPECT_EQ(trail.log().mark(events_stream, "a"), 3U);
+  EXPECT_FALSE(trail.log().mark(events_stream, "b"));
+  EXPECT_EQ(trail.log().stream(events_stream).size(), 3U);
+  // Two of a group that are known, but more than it may bring. (Sealing makes room in the write-ahead log.)
+  ASSERT_TRUE(trail.seal(true));
+  ASSERT_TRUE(trail.submit(events_stream, {draft()}, marks));
+  ASSERT_TRUE(trail.submit(events_stream, {draft()}, marks));
+  ASSERT_TRUE(trail.commit());
+  EXPECT_EQ(trail.log().stream(events_stream).size(), 4U);
+  ASSERT_TRUE(trail.seal(true));
+  trail.kill();
+  ASSERT_TRUE(trail.open());
+  trail.verify();
+}
+
 TEST(LogFaults, TheHeadLimitRefusesWritesUntilSealingCatchesUp) {
   auto options = testing::small_options();
   options.head_bytes_max = 1 << 20;

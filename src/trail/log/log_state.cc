@@ -69,6 +69,14 @@ void LogState::take_marks(std::span<const Mark> new_marks) {
   for (const auto& mark : new_marks) marks[{mark.stream, mark.name}] = mark.value;
 }
 
+KnownMarks LogState::known_marks() const {
+  Lock lock(marks_mutex);
+  return {.count = marks.size(), .has = [this](const Mark& mark) {
+            Lock again(marks_mutex);
+            return marks.contains({mark.stream, mark.name});
+          }};
+}
+
 std::uint64_t LogState::root() {
   Lock lock(manifest_mutex);
   return wal_root;

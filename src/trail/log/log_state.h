@@ -9,6 +9,7 @@
 
 #include "base/mutex.h"
 #include "trail/format/manifest.h"
+#include "trail/log/group.h"
 #include "trail/log/log.h"
 #include "trail/log/page_describer.h"
 #include "trail/log/sidecar_file.h"
@@ -64,6 +65,7 @@ struct LogState {
   std::map<std::uint8_t, std::uint64_t> sizes() const;
   std::map<std::uint8_t, std::uint64_t> sealed_sizes() const;
   void take_marks(std::span<const Mark> marks);
+  KnownMarks known_marks() const;
   std::uint64_t root() EXCLUDES(manifest_mutex);
   // Writes a manifest of how things stand, naming `root` as the start of the WAL.
   Status write_manifest(std::uint64_t root) EXCLUDES(manifest_mutex);

@@ -165,13 +165,23 @@ bool SimTrail::settle(const std::vector<std::shared_ptr<Ticket>>& tickets) {
   std::map<std::pair<std::uint8_t, std::uint64_t>, std::uint64_t> ids;
   Maybe group;
   bool failed = false;
+  std::size_t marks_set = 0;
+  auto marks_after = marks_;
   for (const auto& ticket : tickets) {
     EXPECT_EQ(ticket->settled_times, 1U);
     EXPECT_TRUE(ticket->placed_called);
+    auto with_its_own = marks_after;
+    for (const auto& [name, value] : ticket->marks) with_its_own[{ticket->stream, name}] = value;
+    const bool too_many = with_its_own.size() > marks_max || marks_set + ticket->marks.size() > marks_max;
+    if (too_many && ticket->place_status)
+      ticket->place_status = fail(ErrorKind::exhausted, "its marks are too many");
     if (!ticket->place_status) {
       EXPECT_FALSE(*ticket->outcome);
+      if (!*ticket->outcome) EXPECT_EQ(ticket->outcome->error().kind, ticket->place_status.error().kind);
       continue;
     }
+    marks_after = std::move(with_its_own);
+    marks_set += ticket->marks.size();
     failed = failed || !*ticket->outcome;
     expect_placed(*ticket, sizes, ids);
     auto& placed = group.placed[ticket->stream];

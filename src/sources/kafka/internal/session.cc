@@ -99,9 +99,7 @@ Status Session::follow() {
                 consumer_->receive(gathering ? std::chrono::milliseconds(0) : limits::receive_patience));
     if (beyond_us_) return std::unexpected(*std::move(beyond_us_));
     if (auto* message = std::get_if<Message>(&received)) take(std::move(*message));
-    if (const auto* out = std::get_if<OutOfRange>(&received))
-      if (const auto found = partitions_.find(out->place); found != partitions_.end())
-        found->second.lost = true;
+    if (const auto* out = std::get_if<OutOfRange>(&received)) miss(*out);
     if (const auto* end = std::get_if<EndOfPartition>(&received)) reach(*end);
     // What is on its way may be of a partition that is held behind it, and counts twice then.
     const auto busy = on_its_way_ ? on_its_way_->amount : Amount{};
@@ -140,9 +138,10 @@ std::vector<Start> Session::take_over(const std::vector<Place>& places) {
   for (const auto& place : places) {
     auto& partition = partitions_[place];
     partition.recorded = progress_.next_of(place);
+    partition.expected = progress_.last_of(place);
     partition.covered = progress_.covered_of(place);
     partition.begun = partition.covered.has_value();
-    starts.push_back({place, partition.recorded});
+    starts.push_back({place, partition.from()});
   }
   return starts;
 }
@@ -163,6 +162,11 @@ void Session::take(Message message) {
   const auto found = partitions_.find(message.place);
   if (found == partitions_.end()) return;
   auto& partition = found->second;
+  const auto expected = std::exchange(partition.expected, std::nullopt);
+  if (expected && expected->offset == message.offset)
+    partition.moved = partition.lost = progress_.seen(message) != *expected;
+  // What is lost is looked for first: it comes again.
+  if (partition.lost) return;
   if (const auto next = partition.next(); next && message.offset < *next) return;
   // What Kafka had removed before it was first read is none that is covered.
   if (!partition.covered) partition.covered = message.offset;
@@ -171,10 +175,25 @@ void Session::take(Message message) {
   partition.waiting.push_back({std::move(message), std::move(event)});
 }
 
+void Session::miss(const OutOfRange& out) {
+  const auto found = partitions_.find(out.place);
+  if (found == partitions_.end()) return;
+  auto& partition = found->second;
+  // The one that is expected may have been removed, of which nothing can be told; what is new may be there.
+  (partition.expected ? partition.behind : partition.lost) = true;
+  partition.expected.reset();
+}
+
 void Session::reach(const EndOfPartition& end) {
   const auto found = partitions_.find(end.place);
   if (found == partitions_.end()) return;
   auto& partition = found->second;
+  // It is shorter than it was, if only by the one that is expected.
+  if (partition.expected && end.offset < *partition.recorded) {
+    partition.lost = true;
+    return;
+  }
+  partition.expected.reset();
   partition.read_to = end.offset;
   if (partition.waiting.empty() && partition.recorded)
     partition.recorded = std::max(*partition.recorded, end.offset);
@@ -212,13 +231,16 @@ Status Session::put(Group group) {
     std::vector<audit::CapturedEvent> events;
     events.reserve(next->group.size());
     auto& step = next->adding.step;
+    std::map<Place, const Message*> last;
     for (const auto& [ours, waiting] : next->group) {
       events.push_back(waiting->event ? *waiting->event : refusal(*waiting));
       ++(waiting->event ? step.more.commands : step.more.refused);
       step.next[ours->first] = ours->second.after(*waiting);
+      last[ours->first] = &waiting->message;
       if (!ours->second.begun) step.covered[ours->first] = *ours->second.covered;
       next->amount.add(waiting->message);
     }
+    for (const auto& [place, message] : last) step.last[place] = progress_.seen(*message);
     auto adding = progress_.add(events, next->adding);
     if (adding) {
       on_its_way_ = std::move(next);
@@ -464,8 +486,13 @@ void Session::look_at_cluster() {
 }
 
 Status Session::recover() {
-  const bool any = std::ranges::any_of(partitions_, [](const auto& ours) { return ours.second.lost; });
-  if (!any || pushed_back_ || !is_due(recovered_, limits::retry_first)) return {};
+  const auto any = [this](bool Partition::* what) {
+    return std::ranges::any_of(partitions_, [&](const auto& ours) { return ours.second.*what; });
+  };
+  const bool behind = any(&Partition::behind);
+  if (!behind && !any(&Partition::lost)) return {};
+  if (pushed_back_ || !is_due(recovered_, limits::retry_first)) return {};
+  if (behind) return restart();
   for (auto& ours : partitions_) {
     // Where something waits, that is put on record first.
     if (!ours.second.lost || !ours.second.waiting.empty()) continue;
@@ -478,13 +505,15 @@ Status Session::recover() {
 }
 
 // Where the log of a partition does not have what we want next, that is lost; where it is shorter than we
-// have read, it is another log, of which everything is wanted.
+// have read, or has another message where we read the last one, it is another log, of which everything is
+// wanted.
 Status Session::recover(Ours& ours) {
   auto& [place, partition] = ours;
   VESTIGE_TRY(const auto there, consumer_->watermarks(place));
   const auto next = partition.recorded.value_or(there.low);
-  if (next < there.low || next > there.high) {
-    const std::string_view cause = next < there.low ? "offsets_gone" : "offsets_moved";
+  const bool moved = partition.moved || next > there.high;
+  if (moved || next < there.low) {
+    const std::string_view cause = moved ? "offsets_moved" : "offsets_gone";
     VESTIGE_CHECKED(record_covered(Heartbeat::none));
     VESTIGE_CHECKED(progress_.record("GAP",
                                      detail()
@@ -499,17 +528,18 @@ Status Session::recover(Ours& ours) {
                             configuration_.name, place.topic, place.partition, next, cause, there.low));
     partition.recorded = partition.covered = there.low;
     partition.read_to.reset();
+    partition.expected.reset();
     partition.begun = true;
   }
-  partition.lost = false;
+  partition.lost = partition.moved = false;
   return restart();
 }
 
 Status Session::restart() {
   std::vector<Start> starts;
   for (auto& [place, partition] : partitions_) {
-    starts.push_back({place, partition.next()});
-    partition.paused = false;
+    starts.push_back({place, partition.from()});
+    partition.paused = partition.behind = false;
   }
   VESTIGE_CHECKED(consumer_->restart(starts));
   regulate();

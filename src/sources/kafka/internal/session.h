@@ -43,12 +43,16 @@ struct Amount {
 struct Partition {
   std::deque<Waiting> waiting{};
   std::optional<std::int64_t> recorded{};  // the mark: everything before it is on record
-  std::optional<std::int64_t> covered{};   // the last entry COVERED told up to here, or the first of it
-  bool begun = false;                      // there is a mark of that
+  // Read again before anything that is new: what stands there now, if anything, has to be what stood there.
+  std::optional<Seen> expected{};
+  std::optional<std::int64_t> covered{};  // the last entry COVERED told up to here, or the first of it
+  bool begun = false;                     // there is a mark of that
   // Its next command can be neither recorded nor sent to dead letters; it waits, and its partition with it.
   bool held = false;
   bool held_told = false;
+  bool behind = false;  // reading has to go on at what is new
   bool lost = false;    // what comes next is not where we look for it
+  bool moved = false;   // and what was expected is another
   bool paused = false;  // librdkafka was told so
 
   std::optional<std::int64_t> read_to{};  // all that came before it was handed to us
@@ -59,10 +63,12 @@ struct Partition {
     const auto next = one.message.offset + 1;
     return &one == &waiting.back() ? std::max(next, read_to.value_or(0)) : next;
   }
-  // Where reading goes on.
+  // The first that is new.
   std::optional<std::int64_t> next() const {
     return waiting.empty() ? recorded : std::optional(waiting.back().message.offset + 1);
   }
+  // Where reading goes on.
+  std::optional<std::int64_t> from() const { return expected ? expected->offset : next(); }
 };
 
 class Session {
@@ -96,6 +102,7 @@ class Session {
   void tell_trouble(int code, const std::string& text);
 
   void take(Message message);
+  void miss(const OutOfRange& out);
   void reach(const EndOfPartition& end);
   // What is on its way is waited for, then what waits goes on its way.
   Status flush();

@@ -57,6 +57,14 @@ MockCluster::~MockCluster() {
   rd_kafka_destroy(owner_);
 }
 
+std::string MockCluster::id() const {
+  auto* const id = rd_kafka_clusterid(producer_, 10'000);
+  EXPECT_NE(id, nullptr);
+  std::string text = id != nullptr ? id : "";
+  rd_kafka_mem_free(producer_, id);
+  return text;
+}
+
 void MockCluster::create(const std::string& topic, int partitions) {
   ASSERT_EQ(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
 }

@@ -42,6 +42,7 @@ class MockCluster {
   void take_down(int broker);
   void bring_up(int broker);
 
+  std::string id() const;
   std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
 
  private:
