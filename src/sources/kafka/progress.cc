@@ -13,8 +13,8 @@
 namespace vestige::sources::kafka {
 namespace {
 
-// "capture." NAME "." 32 hex digits "." PARTITION ".covered"
 constexpr std::size_t marks_a_partition = 4;
+// "capture." NAME "." 32 hex digits "." PARTITION ".covered"
 static_assert(8 + limits::name_bytes_max + 1 + 32 + 1 + 10 + 8 <= trail::mark_name_bytes_max);
 
 }  // namespace
