@@ -2,14 +2,13 @@
 """Makes the tables of docs/benchmarks.md from the lines of a run.
 
   bench/report.py FILE             prints them
-  bench/report.py FILE DOCUMENT    puts them into the document, in place of what stands between its two marks
+  bench/report.py FILE DOCUMENT    puts them into the document, in place of what stands between the marks of the trail or of
+                                   capture; where only one of the two was measured the other stays
 """
 import json
 import pathlib
 import re
 import sys
-
-MARKS = ("<!-- measured: -->", "<!-- :measured -->")
 
 QUESTIONS = {"target": "a target (sealed: a person), newest 100", "word": "a word that occurs once",
              "hour": "1 hour and action, newest 100", "count": "count of 1 hour and action",
@@ -187,15 +186,25 @@ def ratio(run, prefix, exactly=False):
     return None
 
 
-def targets(run):
-    """What DESIGN and issue ask for, and what was reached. Times are those of the largest run."""
-    rows = []
+class Targets:
+    """What was wanted, and what was reached."""
 
-    def add(what, value, wanted, least=True, digits=0):
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, value, wanted, least=True, digits=0):
         if value is not None:
             met = value >= wanted if least else value <= wanted
-            rows.append([what, f"{'≥' if least else '≤'} {wanted:,}", number(value, digits), "yes" if met else "no"])
+            self.rows.append([what, f"{'≥' if least else '≤'} {wanted:,}", number(value, digits), "yes" if met else "no"])
 
+    def tables(self):
+        return [table(["target", "wanted", "reached", "met"], self.rows)] if self.rows else []
+
+
+def trail_targets(run):
+    """Times are those of the largest run."""
+    targets = Targets()
+    add = targets.add
     clear, sealed = run.vestige(False), run.vestige(True)
     if clear:
         add("events/s in process", per_second(run.first("ingest", **clear[0])), 250_000)
@@ -235,6 +244,12 @@ def targets(run):
             add("entries verified a CPU second", verify["entries"] / verify["cpuSeconds"], 1_000_000)
         if memory := run.first("memory", **large):
             add(f"memory while {millions(large['events'])} come in, MiB", memory["peakBytes"] / MIB, 512, least=False)
+    return targets.tables()
+
+
+def capture_targets(run):
+    targets = Targets()
+    add = targets.add
     if captured := run.all("captureRows"):
         add("row changes captured a second", captured[0]["rows"] / captured[0]["seconds"], 20_000)
     for line in run.all("captureLag"):
@@ -245,39 +260,44 @@ def targets(run):
         add("pgbench with capture, % of pg_recvlogical", 100 * followed["Vestige"] / followed["pg_recvlogical"], 95, digits=1)
     if taken := run.all("captureCommands"):
         add("commands captured a second", taken[0]["commands"] / taken[0]["seconds"], 80_000)
-    return table(["target", "wanted", "reached", "met"], rows)
+    return targets.tables()
+
+
+PARTS = {
+    "trail": ((("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks)), trail_targets),
+    "capture": ((("captureRows", capture_rows), ("captureLag", capture_lag), ("captureTransactions", capture_transactions),
+                 ("captureCommands", capture_commands)), capture_targets)}
 
 
 def tables(lines):
+    """By part, of those that were measured."""
     run = Run(lines)
-    parts = [head(run)]
-    for measure, part in (("ingest", ingest), ("http", http), ("lookup", lookups), ("bare", bare), ("verify", checks),
-                          ("captureRows", capture_rows), ("captureLag", capture_lag),
-                          ("captureTransactions", capture_transactions), ("captureCommands", capture_commands)):
-        if run.all(measure):
-            parts.append(part(run))
-    if run.vestige(False) or run.all("http") or run.all("captureRows"):
-        parts.append(targets(run))
-    return "\n\n".join(parts)
+    found = {}
+    for part, (measures, targets) in PARTS.items():
+        measured = [make(run) for measure, make in measures if run.all(measure)]
+        if measured:
+            found[part] = "\n\n".join([head(run), *measured, *targets(run)])
+    return found
 
 
-def put_into(document, text):
-    before = document.read_text()
-    begin, end = MARKS
-    after, times = re.subn(rf"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{text}\n{end}", before, flags=re.S)
-    if times != 1:
-        raise SystemExit(f"{document} has no \"{begin}\" with an \"{end}\" behind it, or more than one.")
-    document.write_text(after)
+def put_into(document, parts):
+    text = document.read_text()
+    for part, measured in parts.items():
+        begin, end = f"<!-- measured of {part}: -->", f"<!-- :measured of {part} -->"
+        text, times = re.subn(rf"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{measured}\n{end}", text, flags=re.S)
+        if times != 1:
+            raise SystemExit(f"{document} has no \"{begin}\" with an \"{end}\" behind it, or more than one.")
+    document.write_text(text)
 
 
 def main(arguments):
     if len(arguments) not in (1, 2) or arguments[0] in ("-h", "--help"):
         raise SystemExit(__doc__)
-    text = tables([json.loads(line) for line in pathlib.Path(arguments[0]).read_text().split("\n") if line])
+    parts = tables([json.loads(line) for line in pathlib.Path(arguments[0]).read_text().split("\n") if line])
     if len(arguments) == 2:
-        put_into(pathlib.Path(arguments[1]), text)
+        put_into(pathlib.Path(arguments[1]), parts)
     else:
-        print(text)
+        print("\n\n".join(parts.values()))
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def parse(argv):
     parser.add_argument("--directory", type=pathlib.Path, metavar="DIR", default=ROOT / "build" / "bench",
                         help="where data and figures go (build/bench)")
     parser.add_argument("--document", type=pathlib.Path, metavar="FILE",
-                        help="put the tables into it, in place of those between its marks (docs/benchmarks.md)")
+                        help="put the tables into it, in place of those of the same parts (docs/benchmarks.md)")
     parser.add_argument("--json", action="store_true", help="print the lines instead of the tables")
     arguments = parser.parse_args(argv)
     arguments.only = arguments.only.split(",")
@@ -230,7 +230,7 @@ def main(argv):
     if arguments.json:
         print("\n".join(json.dumps(line) for line in bench.lines))
     else:
-        print(report.tables(bench.lines))
+        print("\n\n".join(report.tables(bench.lines).values()))
 
 
 if __name__ == "__main__":

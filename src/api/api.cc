@@ -9,7 +9,7 @@
 namespace vestige::api {
 namespace {
 
-constexpr std::chrono::milliseconds stream_period{100};
+constexpr std::chrono::milliseconds stream_period{50};
 constexpr std::chrono::milliseconds export_period{20};
 constexpr std::chrono::milliseconds on_record_wait{2'000};
 // The row of openapi.json; one that is not there does not compile.

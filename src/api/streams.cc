@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::chrono::seconds heartbeat{15};
 constexpr std::uint32_t events_a_turn = 500;
+constexpr std::chrono::milliseconds pump_max{50};  // then others may have the thread
 constexpr std::size_t unsent_bytes_max = 1 << 20;  // of one follower, before it has to catch up
 
 std::optional<std::uint64_t> parse_index(std::string_view text) {
@@ -130,27 +131,28 @@ void Api::Impl::start_streams(std::chrono::milliseconds period) {
   });
 }
 
-// Brings a follower on; false when it is over.
-bool Api::Impl::feed(Follower& follower, std::chrono::nanoseconds now) {
-  if (!follower.stream->open()) return false;
-  if (follower.stream->unsent_bytes() > unsent_bytes_max) return true;
+// Brings a follower on by one turn.
+Api::Impl::Fed Api::Impl::feed(Follower& follower, std::chrono::nanoseconds now) {
+  if (!follower.stream->open()) return Fed::over;
+  if (follower.stream->unsent_bytes() > unsent_bytes_max) return Fed::enough;
   auto& reader = follower.caller.trail->reader();
   if (follower.next < reader.size()) {
     const auto answer =
         reader.follow(follower.next, events_a_turn, follower.search->search, follower.visibility);
     // Damage ends the stream; the search that follows says what it is.
-    if (!answer) return false;
+    if (!answer) return Fed::over;
     std::string bytes;
     for (const auto& item : answer->items)
       fmt::format_to(std::back_inserter(bytes), "id: {}\nevent: entry\ndata: {}\n\n", item.index, item.event);
     follower.next = answer->next;
-    if (bytes.empty()) return true;
+    const auto fed = follower.next < reader.size() ? Fed::some : Fed::enough;
+    if (bytes.empty()) return fed;
     follower.last_sent = now;
-    return follower.stream->send(std::move(bytes));
+    return follower.stream->send(std::move(bytes)) ? fed : Fed::over;
   }
-  if (now - follower.last_sent < heartbeat) return true;
+  if (now - follower.last_sent < heartbeat) return Fed::enough;
   follower.last_sent = now;
-  return follower.stream->send(": nothing new\n\n");
+  return follower.stream->send(": nothing new\n\n") ? Fed::enough : Fed::over;
 }
 
 // Gives every follower what is new, as long as they may have it. Runs on a query thread, never twice at a
@@ -163,11 +165,17 @@ void Api::Impl::pump_streams() {
   }
   const auto now = parts_.clock.monotonic();
   std::vector<Follower> left;
-  for (auto& follower : fed) {
-    if (still_holds(follower.caller) && feed(follower, now))
-      left.push_back(std::move(follower));
-    else
-      end_stream(follower);
+  while (!fed.empty()) {
+    std::vector<Follower> more;
+    const bool go_on = parts_.clock.monotonic() - now < pump_max;
+    for (auto& follower : fed) {
+      const auto outcome = still_holds(follower.caller) ? feed(follower, now) : Fed::over;
+      if (outcome == Fed::over)
+        end_stream(follower);
+      else
+        (outcome == Fed::some && go_on ? more : left).push_back(std::move(follower));
+    }
+    fed = std::move(more);
   }
   Lock lock(streams_mutex_);
   for (auto& follower : left) followers_.push_back(std::move(follower));

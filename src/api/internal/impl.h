@@ -172,7 +172,8 @@ class Api::Impl : public std::enable_shared_from_this<Api::Impl> {
   void begin_stream(Follower follower, http::Responder responder);
   void record_stream(const Follower& ended);
   void end_stream(const Follower& ended);
-  bool feed(Follower& follower, std::chrono::nanoseconds now);
+  enum class Fed { over, some, enough };
+  Fed feed(Follower& follower, std::chrono::nanoseconds now);
   void get_stream(const Caller& caller, http::Request request, http::Responder responder);
   std::optional<audit::Cursor> saved_cursor(const Caller& caller, std::string_view name) const;
   void get_cursors(const Caller& caller, http::Request request, http::Responder responder);
