@@ -167,13 +167,13 @@ void Api::Impl::pump_streams() {
   std::vector<Follower> left;
   while (!fed.empty()) {
     std::vector<Follower> more;
-    const bool go_on = parts_.clock.monotonic() - now < pump_max;
     for (auto& follower : fed) {
       const auto outcome = still_holds(follower.caller) ? feed(follower, now) : Fed::over;
+      const bool go_on = outcome == Fed::some && parts_.clock.monotonic() - now < pump_max;
       if (outcome == Fed::over)
         end_stream(follower);
       else
-        (outcome == Fed::some && go_on ? more : left).push_back(std::move(follower));
+        (go_on ? more : left).push_back(std::move(follower));
     }
     fed = std::move(more);
   }

@@ -143,11 +143,14 @@ Result<std::optional<Erasures::Found>> Erasures::find(const Uuid& id) const {
 Result<Acknowledged> Erasures::append(const std::string& event, std::string_view mark) {
   VESTIGE_TRY(auto batch, parts_.ingest.prepare_system(event));
   if (!mark.empty())
-    batch.placed = [mark, counts = mark == outcome_mark, count = mark_of(parts_, count_mark)](
+    batch.placed = [mark, count = mark_of(parts_, count_mark), last = mark_of(parts_, outcome_mark)](
                        trail::Placement& placement, const BatchOutcome& outcome) {
       if (outcome.accepted == 0) return;
+      const bool ends = mark == outcome_mark;
       placement.set_mark(mark, outcome.events.front().index + 1);
-      if (counts) placement.set_mark(count_mark, count + 1);
+      placement.set_mark(count_mark, ends ? count + 1 : count);
+      // An erasure that has begun finds room for its end, whoever takes the last marks meanwhile.
+      if (!ends) placement.set_mark(outcome_mark, last);
     };
   VESTIGE_TRY(const auto outcome, parts_.append(std::move(batch)));
   return outcome.events.front();

@@ -13,6 +13,7 @@
 #include "audit/testing/world.h"
 #include "base/encoding.h"
 #include "trail/format/note.h"
+#include "trail/limits.h"
 #include "vault/format.h"
 
 namespace vestige::audit {
@@ -294,6 +295,32 @@ TEST(Erasure, WhatCouldNotBeFinishedIsFinishedByTheNextCall) {
   EXPECT_EQ(found.outcomes[0].intent, found.intents[0].index);
   EXPECT_EQ(found.outcomes[1].previous, found.outcomes[0].index);
   EXPECT_EQ(everything(world).find("secret of anna"), std::string::npos);
+}
+
+// Of the marks that a trail may have, an erasure needs three. Where they are not there it does not begin.
+TEST(Erasure, OneThatBeginsFindsRoomForItsEnd) {
+  for (const std::size_t room : {0, 1, 2, 3}) {
+    SCOPED_TRACE(::testing::Message() << "room for " << room);
+    World world(seed);
+    world.disk.restore(trail_of_two());
+    start(world);
+    auto filler = world.ingest->prepare_system(R"({"kind":"test.marks","action":"CREATED"})");
+    ASSERT_TRUE(filler);
+    filler->placed = [room](trail::Placement& placement, const BatchOutcome&) {
+      for (std::size_t i = 0; i < trail::marks_max - room; ++i)
+        placement.set_mark("filler " + std::to_string(i), i);
+    };
+    ASSERT_TRUE(world.log->marks(world.stream().number(), "").empty());
+    const auto filled = world.append(*std::move(filler));
+    ASSERT_TRUE(filled) << filled.error().message;
+    const auto done = erase(world, "anna");
+    EXPECT_EQ(done.has_value(), room == 3);
+    if (!done) EXPECT_EQ(done.error().kind, ErrorKind::exhausted);
+    expect_consistent(world, done ? 1 : 0);
+    world.close();
+    start(world);
+    expect_consistent(world, done ? 1 : 0);
+  }
 }
 
 // An event that was sealed before the bar and is placed after it is taken, and cannot be read.

@@ -434,8 +434,8 @@ TEST(Capture, ALogThatIsAnotherThanWhatWasReadIsBegunAnew) {
     std::int64_t last, next;
     bool same;
   };
-  const std::vector<Before> partitions = {
-      {2, 3, true}, {2, 3, false}, {1, 3, false}, {3, 4, false}, {8, 9, false}};
+  const std::vector<Before> partitions = {{2, 3, true},  {2, 3, false}, {1, 2, false},
+                                          {1, 3, false}, {3, 4, false}, {8, 9, false}};
   MockCluster cluster;
   cluster.create("commands", static_cast<int>(partitions.size()));
   const auto configuration = configuration_for(cluster, {"commands"});

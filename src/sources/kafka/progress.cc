@@ -78,14 +78,17 @@ std::optional<std::int64_t> Progress::covered_of(const Place& place) const {
 
 Status Progress::check_room(std::span<const Place> places) const {
   const auto stream = trail_.stream().number();
-  const auto known = log_.marks(stream, fmt::format("capture.{}.", source_)).size();
+  const auto marks = log_.marks(stream, fmt::format("capture.{}.", source_));
+  const auto known = std::ranges::count_if(marks, [](const auto& mark) {
+    return mark.first.find_first_not_of("0123456789", mark.first.rfind('.') + 1) == std::string::npos;
+  });
   const auto fresh =
       std::ranges::count_if(places, [&](const Place& place) { return !log_.mark(stream, mark_of(place)); });
-  if (known + marks_a_partition * static_cast<std::size_t>(fresh) <= limits::marks_max) return {};
+  if (static_cast<std::size_t>(known + fresh) * marks_a_partition <= limits::marks_max) return {};
   Error error{.kind = ErrorKind::exhausted,
               .message = fmt::format("the source has read {} partitions so far, and may read no more: name "
                                      "fewer topics, or capture under another name",
-                                     known / marks_a_partition)};
+                                     known)};
   error.limit = fmt::format("marks_max = {}", limits::marks_max);
   return std::unexpected(std::move(error));
 }

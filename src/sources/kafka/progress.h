@@ -60,7 +60,8 @@ class Progress {
   // Whether the last one was another.
   bool moved() const;
   std::optional<std::int64_t> next_of(const Place& place) const;
-  // The last message before next_of() that is on record or refused, where one was since it was last set back.
+  // The last message that is on record or refused, where it stood before next_of(). After a gap that may be
+  // one of the log before.
   std::optional<Seen> last_of(const Place& place) const;
   Seen seen(const Message& message) const;
   // Entries COVERED and GAP tell of everything before it.

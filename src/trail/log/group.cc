@@ -126,11 +126,16 @@ Status Group::admit_marks(std::size_t first) {
   for (std::size_t i = first; i < marks_.size(); ++i)
     if (!known_marks_.has(marks_[i])) fresh.emplace(marks_[i].stream, marks_[i].name);
   std::erase_if(fresh, [this](const auto& mark) { return new_marks_.contains(mark); });
-  if (marks_.size() <= marks_max && known_marks_.count + new_marks_.size() + fresh.size() <= marks_max) {
+  const bool log_has_room = known_marks_.count + new_marks_.size() + fresh.size() <= marks_max;
+  if (log_has_room && marks_.size() <= marks_max) {
     new_marks_.merge(fresh);
     return {};
   }
   marks_.resize(first);
+  if (log_has_room)
+    return fail(
+        ErrorKind::unavailable,
+        fmt::format("one group takes at most {} places of captures and cursors; try again", marks_max));
   Error error{.kind = ErrorKind::exhausted,
               .message = fmt::format("the trail keeps at most {} places of captured partitions, cursors and "
                                      "erasures, and is full of them: no new one is taken",

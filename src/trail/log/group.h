@@ -32,8 +32,8 @@ class Group {
   Group(platform::Entropy& entropy, std::map<std::uint8_t, SeedState>& seeds, KnownMarks known_marks)
       : entropy_(entropy), seeds_(seeds), known_marks_(std::move(known_marks)) {}
 
-  // Lets a submission decide and add. Its error is returned; then nothing was added. exhausted where it sets
-  // more marks than a log or a group may have.
+  // Lets a submission decide and add. Its error is returned; then nothing was added. Where it sets more marks
+  // than a log may have that is exhausted, and unavailable where the next group may take them.
   Status place(Stream& stream, Submission& submission);
 
   bool empty() const { return appends_.empty() && marks_.empty(); }

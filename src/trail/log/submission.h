@@ -40,7 +40,7 @@ class Placement {
   virtual Hash add(std::uint64_t fingerprint, ByteView entry, std::span<const ByteView> blobs,
                    std::shared_ptr<const KnownTokens> tokens) = 0;
   // Commits with the group; readable by Log::mark() when durable. Where the log has no room for it
-  // (marks_max) the whole submission is refused as exhausted once it is placed.
+  // (marks_max) the whole submission is refused once it is placed.
   virtual void set_mark(std::string_view name, std::uint64_t value) = 0;
 };
 

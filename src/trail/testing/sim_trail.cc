@@ -172,9 +172,10 @@ bool SimTrail::settle(const std::vector<std::shared_ptr<Ticket>>& tickets) {
     EXPECT_TRUE(ticket->placed_called);
     auto with_its_own = marks_after;
     for (const auto& [name, value] : ticket->marks) with_its_own[{ticket->stream, name}] = value;
-    const bool too_many = with_its_own.size() > marks_max || marks_set + ticket->marks.size() > marks_max;
-    if (too_many && ticket->place_status)
-      ticket->place_status = fail(ErrorKind::exhausted, "its marks are too many");
+    const bool log_is_full = with_its_own.size() > marks_max;
+    if (ticket->place_status && (log_is_full || marks_set + ticket->marks.size() > marks_max))
+      ticket->place_status =
+          fail(log_is_full ? ErrorKind::exhausted : ErrorKind::unavailable, "too many marks");
     if (!ticket->place_status) {
       EXPECT_FALSE(*ticket->outcome);
       if (!*ticket->outcome) EXPECT_EQ(ticket->outcome->error().kind, ticket->place_status.error().kind);

@@ -151,6 +151,9 @@ void Session::give_back() {
   if (auto settled = settle(); !settled) beyond_us_ = std::move(settled).error();
   partitions_.clear();
   waiting_ = held_ = {};
+  // With nothing that waits nothing would find out that the trail takes something again.
+  pushed_back_ = false;
+  pause_ = {};
 }
 
 void Session::tell_trouble(int code, const std::string& text) {
@@ -163,7 +166,8 @@ void Session::take(Message message) {
   if (found == partitions_.end()) return;
   auto& partition = found->second;
   const auto expected = std::exchange(partition.expected, std::nullopt);
-  if (expected && expected->offset == message.offset)
+  // Nothing else stood between it and what is new.
+  if (expected && message.offset < *partition.recorded)
     partition.moved = partition.lost = progress_.seen(message) != *expected;
   // What is lost is looked for first: it comes again.
   if (partition.lost) return;
@@ -176,18 +180,15 @@ void Session::take(Message message) {
 }
 
 void Session::miss(const OutOfRange& out) {
-  const auto found = partitions_.find(out.place);
-  if (found == partitions_.end()) return;
-  auto& partition = found->second;
-  // The one that is expected may have been removed, of which nothing can be told; what is new may be there.
-  (partition.expected ? partition.behind : partition.lost) = true;
-  partition.expected.reset();
+  if (const auto found = partitions_.find(out.place); found != partitions_.end()) found->second.lost = true;
 }
 
 void Session::reach(const EndOfPartition& end) {
   const auto found = partitions_.find(end.place);
   if (found == partitions_.end()) return;
   auto& partition = found->second;
+  // What came before it was not taken; it comes again.
+  if (partition.lost) return;
   // It is shorter than it was, if only by the one that is expected.
   if (partition.expected && end.offset < *partition.recorded) {
     partition.lost = true;
@@ -486,21 +487,28 @@ void Session::look_at_cluster() {
 }
 
 Status Session::recover() {
-  const auto any = [this](bool Partition::* what) {
-    return std::ranges::any_of(partitions_, [&](const auto& ours) { return ours.second.*what; });
-  };
-  const bool behind = any(&Partition::behind);
-  if (!behind && !any(&Partition::lost)) return {};
-  if (pushed_back_ || !is_due(recovered_, limits::retry_first)) return {};
-  if (behind) return restart();
+  const bool any = std::ranges::any_of(partitions_, [](const auto& ours) { return ours.second.lost; });
+  if (!any || pushed_back_ || !is_due(recovered_, limits::retry_first)) return {};
+  std::vector<Partition*> found;
   for (auto& ours : partitions_) {
     // Where something waits, that is put on record first.
     if (!ours.second.lost || !ours.second.waiting.empty()) continue;
-    if (auto done = recover(ours); !done) {
+    if (const auto done = recover(ours); done) {
+      found.push_back(&ours.second);
+    } else {
       if (!is_push_back(done.error())) return done;
       tell_trouble(0, done.error().message);
     }
+    if (control_.stopped()) return {};
   }
+  if (found.empty()) return {};
+  // Until then nothing of them is taken.
+  if (const auto begun = restart(); !begun) {
+    if (!is_push_back(begun.error())) return begun;
+    tell_trouble(0, begun.error().message);
+    return {};
+  }
+  for (auto* partition : found) partition->lost = false;
   return {};
 }
 
@@ -528,18 +536,20 @@ Status Session::recover(Ours& ours) {
                             configuration_.name, place.topic, place.partition, next, cause, there.low));
     partition.recorded = partition.covered = there.low;
     partition.read_to.reset();
-    partition.expected.reset();
     partition.begun = true;
+    partition.moved = false;
   }
-  partition.lost = partition.moved = false;
-  return restart();
+  // Not where it was removed: then nothing can be told. What was missed may be there by now, and another one.
+  partition.expected = progress_.last_of(place);
+  if (partition.expected && partition.expected->offset < there.low) partition.expected.reset();
+  return {};
 }
 
 Status Session::restart() {
   std::vector<Start> starts;
   for (auto& [place, partition] : partitions_) {
     starts.push_back({place, partition.from()});
-    partition.paused = partition.behind = false;
+    partition.paused = false;
   }
   VESTIGE_CHECKED(consumer_->restart(starts));
   regulate();

@@ -50,7 +50,6 @@ struct Partition {
   // Its next command can be neither recorded nor sent to dead letters; it waits, and its partition with it.
   bool held = false;
   bool held_told = false;
-  bool behind = false;  // reading has to go on at what is new
   bool lost = false;    // what comes next is not where we look for it
   bool moved = false;   // and what was expected is another
   bool paused = false;  // librdkafka was told so
