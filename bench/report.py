@@ -281,6 +281,7 @@ def tables(lines):
 
 
 def put_into(document, parts):
+    """Each part's text between its marks."""
     text = document.read_text()
     for part, measured in parts.items():
         begin, end = f"<!-- measured of {part}: -->", f"<!-- :measured of {part} -->"

@@ -133,13 +133,19 @@ def run_round(folder, seed, parts):
 
 def run_some(context, parts, count, again):
     """For a test: rounds with seeds of their own. `again` is how one of them is repeated, but for its seed."""
-    first = int.from_bytes(os.urandom(4), "big")
+    first, lines = int.from_bytes(os.urandom(4), "big"), []
     for seed in range(first, first + count):
         folder = context.folder / str(seed)
         folder.mkdir()
         line, wrong = run_round(folder, seed, parts)
         print(*line)
         assert not wrong, f"{again} {seed} repeats it\n{wrong}"
+        lines.append(line)
+    # What writes the log after fifty rounds has to work after five.
+    log = context.folder / DOCUMENT.name
+    shutil.copy(DOCUMENT, log)
+    write_log(log, parts, "", lines, datetime.datetime.now(datetime.timezone.utc), 0)
+    assert log.read_text().count(" equal |") == count, log.read_text()
 
 
 # ------------------------------------------------------------------------------------------------- command line
@@ -177,6 +183,10 @@ def rounds(parts, count, first, lines):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def write_log(document, parts, why_not, lines, now, seconds):
+    report.put_into(document, {"chaos": text_of(parts, why_not, lines, now, seconds)})
+
+
 def main(argv):
     parser = argparse.ArgumentParser(prog="./dev chaos")
     parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
@@ -196,7 +206,7 @@ def main(argv):
         raise SystemExit(f"./dev chaos: {skipped}") from skipped
     finally:
         if arguments.seed is None and lines:
-            report.put_into(DOCUMENT, text_of(parts, why_not, lines, now, time.monotonic() - began))
+            write_log(DOCUMENT, parts, why_not, lines, now, time.monotonic() - began)
     return 1 if any(line[-1] == "failed" for line in lines) else 0
 
 
