@@ -51,6 +51,16 @@ def story_in(cluster):
                      f"{user or 'NULL'}, 7)", "contacts")
 
 
+def captured_story(context):
+    """What ExAudit recorded, in a database that is captured by now."""
+    cluster = cluster_with_contacts(context)
+    story_in(cluster)
+    source = contacts_source(context, cluster)
+    source.server.start()
+    source.catch_up()
+    return source
+
+
 def blocks(kind):
     """Of the page's section on ExAudit."""
     section = PAGE.split("\n## ExAudit")[1].split("\n## ")[0]
@@ -90,11 +100,8 @@ def told(server, entity):
 
 
 def test_one_history_of_what_was_recorded_and_what_is_captured(context):
-    cluster = cluster_with_contacts(context)
-    story_in(cluster)
-    source = contacts_source(context, cluster)
-    source.server.start()
-    source.catch_up()
+    source = captured_story(context)
+    cluster = source.cluster
     server, file = source.server, export(context, cluster)
     before = server.search_all(order="asc")
     done = imported(context, server, file)
@@ -194,11 +201,8 @@ def check_one_erasure_is_of_all(server):
 
 def test_what_was_before_capture_began_is_all_that_is_imported(context):
     """With the condition of the page: what the application recorded since, and capture too, is there once."""
-    cluster = cluster_with_contacts(context)
-    story_in(cluster)
-    source = contacts_source(context, cluster)
-    source.server.start()
-    source.catch_up()
+    source = captured_story(context)
+    cluster = source.cluster
     (condition,) = re.findall(r"`(WHERE recorded_at < '\.\.\.')`", PAGE)
     (query,) = re.findall(r"`vestige (query 'kind:system\.capture action:SNAPSHOT_TAKEN')\s+--data var`", PAGE)
     (taken,) = [event["time"] for event in context.vestige(*shlex.split(query), data=source.server.data).json()["events"]]

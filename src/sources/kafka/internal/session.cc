@@ -232,16 +232,18 @@ Status Session::put(Group group) {
     std::vector<audit::CapturedEvent> events;
     events.reserve(next->group.size());
     auto& step = next->adding.step;
-    std::map<Place, const Message*> last;
-    for (const auto& [ours, waiting] : next->group) {
+    for (std::size_t i = 0; i < next->group.size(); ++i) {
+      const auto& [ours, waiting] = next->group[i];
       events.push_back(waiting->event ? *waiting->event : refusal(*waiting));
       ++(waiting->event ? step.more.commands : step.more.refused);
-      step.next[ours->first] = ours->second.after(*waiting);
-      last[ours->first] = &waiting->message;
-      if (!ours->second.begun) step.covered[ours->first] = *ours->second.covered;
       next->amount.add(waiting->message);
+      // Those of a partition stand together, so its last one says where its marks come to stand.
+      if (i + 1 < next->group.size() && next->group[i + 1].first == ours) continue;
+      const auto& [place, partition] = *ours;
+      step.next[place] = partition.after(*waiting);
+      step.last[place] = progress_.seen(waiting->message);
+      if (!partition.begun) step.covered[place] = *partition.covered;
     }
-    for (const auto& [place, message] : last) step.last[place] = progress_.seen(*message);
     auto adding = progress_.add(events, next->adding);
     if (adding) {
       on_its_way_ = std::move(next);

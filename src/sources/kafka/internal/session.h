@@ -84,7 +84,8 @@ class Session {
 
  private:
   using Ours = std::map<Place, Partition>::value_type;
-  // Commands of partitions, each with its own, in the order in which they are recorded.
+  // Commands of partitions, each with its own, in the order in which they are recorded; those of a partition
+  // stand together.
   using Group = std::vector<std::pair<Ours*, Waiting*>>;
   // The one group that is on its way to the disk, while more is read. Its commands still wait.
   struct OnItsWay {
