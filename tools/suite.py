@@ -27,11 +27,11 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINARY_SECONDS_MAX = 600  # of one unit test binary at VESTIGE_TEST_SCALE 1
+BINARY_SECONDS_MAX = 900  # of one unit test binary at VESTIGE_TEST_SCALE 1
 E2E_SECONDS_MAX = 900     # of one end-to-end file
 CHECK_SECONDS_MAX = 3000
 FAILURE_LINES_MAX = 120
-PARALLEL = 2
+PARALLEL = 3              # one more than the cores of a small machine: many tests wait most of their time
 live_groups = set()  # process groups that run() started and that still run
 
 
@@ -249,16 +249,13 @@ def run_replay(binary, tally):
         tally.report(f"FAIL  replay {origin}; {binary.name} {ending(status, BINARY_SECONDS_MAX)}", tail(output))
 
 
-def run_replays(directory, text, tally):
+def replays(directory, text, tally):
     """The properties of the fuzzers over the corpora of the repository."""
     binaries = sorted((ROOT / directory).resolve().glob("*_replay"))
-    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        chosen = [binary for binary in binaries if not text or text in binary.name]
-        for done in [pool.submit(run_replay, binary, tally) for binary in chosen]:
-            done.result()
+    return [lambda binary=binary: run_replay(binary, tally) for binary in binaries if not text or text in binary.name]
 
 
-def run_units(directory, text, tally):
+def units(directory, text, tally):
     directory = (ROOT / directory).resolve()
     binaries = sorted(directory.glob("*_test"))
     gtest_filter = None
@@ -270,12 +267,10 @@ def run_units(directory, text, tally):
             gtest_filter = text if "*" in text else f"*{text}*"
     elif not binaries:
         tally.add(0, [f"no unit test binary in {directory}"], [])
-    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        for done in [pool.submit(run_unit, binary, gtest_filter, tally) for binary in binaries]:
-            done.result()
+    return [lambda binary=binary: run_unit(binary, gtest_filter, tally) for binary in binaries]
 
 
-def run_e2e(folder, text, tally):
+def end_to_end(folder, text, tally):
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
     import run as e2e  # tests/e2e/run.py, which also runs by itself
 
@@ -284,24 +279,27 @@ def run_e2e(folder, text, tally):
     except SystemExit as failed:
         tally.add(0, [f"{folder}/prepare.py"], [])
         tally.report(f"FAIL  {folder}/prepare.py", tail(str(failed)))
-        return
+        return []
     if reason:
         tally.add(0, [], [(folder, reason)])
         tally.report(f"skip  e2e  {folder}")
-        return
-    for file in e2e.files(text, ROOT / folder):
-        status, output, _ = run(e2e.command(file, text), E2E_SECONDS_MAX * scale())
-        for outcome in e2e.outcomes(file, status, output, ending(status, E2E_SECONDS_MAX * scale())):
-            label = f"e2e  {outcome['name']}"
-            if outcome["result"] == "passed":
-                tally.add(1, [], [])
-                tally.report(f"ok    {label:<56} {outcome['seconds']:.1f} s")
-            elif outcome["result"] == "skipped":
-                tally.add(0, [], [(outcome["name"], outcome["text"])])
-                tally.report(f"skip  {label}")
-            else:
-                tally.add(0, [outcome["name"]], [])
-                tally.report(f"FAIL  {label:<56} {outcome['seconds']:.1f} s", tail(outcome["text"]))
+        return []
+    return [lambda file=file: run_file(e2e, file, text, tally) for file in e2e.files(text, ROOT / folder)]
+
+
+def run_file(e2e, file, text, tally):
+    status, output, _ = run(e2e.command(file, text), E2E_SECONDS_MAX * scale())
+    for outcome in e2e.outcomes(file, status, output, ending(status, E2E_SECONDS_MAX * scale())):
+        label = f"e2e  {outcome['name']}"
+        if outcome["result"] == "passed":
+            tally.add(1, [], [])
+            tally.report(f"ok    {label:<56} {outcome['seconds']:.1f} s")
+        elif outcome["result"] == "skipped":
+            tally.add(0, [], [(outcome["name"], outcome["text"])])
+            tally.report(f"skip  {label}")
+        else:
+            tally.add(0, [outcome["name"]], [])
+            tally.report(f"FAIL  {label:<56} {outcome['seconds']:.1f} s", tail(outcome["text"]))
 
 
 def run_check(name, command, text, tally):
@@ -338,13 +336,17 @@ def run_fuzzer(binary, seconds, tally):
                      tail(output))
 
 
-def run_fuzzers(directory, seconds, text, tally):
+def fuzzers(directory, seconds, text, tally):
     binaries = [file for file in sorted((ROOT / directory).glob("*_fuzz")) if os.access(file, os.X_OK)]
     if not binaries:
         tally.add(0, [f"no fuzzer in {directory}"], [])
+    return [lambda binary=binary: run_fuzzer(binary, seconds, tally)
+            for binary in binaries if not text or text in binary.name]
+
+
+def run_together(jobs):
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        chosen = [binary for binary in binaries if not text or text in binary.name]
-        for done in [pool.submit(run_fuzzer, binary, seconds, tally) for binary in chosen]:
+        for done in [pool.submit(job) for job in jobs]:
             done.result()
 
 
@@ -418,13 +420,14 @@ def main():
     for check in arguments.check:
         name, _, command = check.partition("=")
         run_check(name, shlex.split(command), text, tally)
+    jobs = []
     for directory in arguments.units:
-        run_units(directory, text, tally)
-        run_replays(directory, text, tally)
+        jobs += units(directory, text, tally) + replays(directory, text, tally)
     for folder in arguments.e2e:
-        run_e2e(folder, text, tally)
+        jobs += end_to_end(folder, text, tally)
     if arguments.fuzz:
-        run_fuzzers(arguments.fuzz, arguments.seconds, text, tally)
+        jobs += fuzzers(arguments.fuzz, arguments.seconds, text, tally)
+    run_together(jobs)
     if text and not tally.total():
         print(f'No test, test binary or check has "{text}" in its name.', file=sys.stderr)
         return 2

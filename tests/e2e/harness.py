@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 READY_SECONDS_MAX = 60
 END_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 300
+PORTS = 10_000, 32_000  # below those that Linux gives to connections (net.ipv4.ip_local_port_range)
+ports_kept = []
 
 
 class Skipped(Exception):
@@ -51,9 +54,20 @@ class Command:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port for a server that comes, goes and comes back: nobody's connection gets it meanwhile, since the system takes others
+    for those, and no test that runs beside this one, since a datagram socket keeps the number as long as this process runs."""
+    while True:
+        port = random.randrange(*PORTS)
+        mark = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        ports_kept.append(mark)
+        return port
 
 
 def clean_environment(extra=None):
