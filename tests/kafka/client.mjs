@@ -216,9 +216,9 @@ const does = {
   acknowledgedAmong: async () => load.acknowledgedAmong,
   stop: async () => { load.enough = true; await load.ended; return load.acknowledged; },
   // Reads what the group gives it, and puts nothing anywhere.
-  join: async ({ group, topics }) => {
-    member = kafka.consumer({ groupId: group, partitionAssigners: [range], maxWaitTimeInMs: 100, sessionTimeout: 10000,
-      heartbeatInterval: 300 });
+  join: async ({ group, topics, patience }) => {
+    member = kafka.consumer({ groupId: group, partitionAssigners: [range], maxWaitTimeInMs: 100,
+      sessionTimeout: patience ?? 10000, rebalanceTimeout: 5000, heartbeatInterval: 300 });
     await member.connect();
     await member.subscribe({ topics, fromBeginning: false });
     const joined = new Promise((resolve) => member.on(member.events.GROUP_JOIN,

@@ -31,9 +31,10 @@ MEMBERS = ("action", "changes", "context", "detail", "kind", "sourceEntityMeta",
            "targetEntityMeta", "targetId", "targetType", "time")
 MEMBERS_OF_CONTEXT = ("capture", "headers", "offset", "partition", "topic")
 ADDED = ("node", "service")  # to the context of every event, by the server
-# So that nobody waits long for what takes a while by default: to see a new topic, to give up a member that was killed.
+# So that nobody waits long for what takes a while by default: to see a new topic, to give up a member that was killed, also where
+# the brokers do not know any more when it was last heard of.
 QUICK = {"topic.metadata.refresh.interval.ms": "500", "session.timeout.ms": "3000", "heartbeat.interval.ms": "300",
-         "reconnect.backoff.max.ms": "500"}
+         "max.poll.interval.ms": "20000", "reconnect.backoff.max.ms": "500"}
 
 # Kafka's archive has a shell script for each of its programs.
 PROGRAMS = {"kafka-storage": "kafka.tools.StorageTool", "kafka-server-start": "kafka.Kafka",

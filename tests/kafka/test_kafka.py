@@ -235,6 +235,17 @@ def test_a_partition_that_waited_goes_on_after_a_rebalance(context):
     source.check(crashed=True)
 
 
+def test_a_member_that_nobody_hears_of_is_waited_for_no_longer_than_the_page_says(context):
+    """The brokers would believe in it for ten minutes."""
+    cluster = Cluster(context)
+    source = Source(context, cluster, [TOPIC], 2)
+    other = Client(context, cluster.brokers)
+    assert other("join", group="vestige.bank", topics=[TOPIC], patience=600_000)[TOPIC] == [0, 1]
+    other.process.kill()
+    source.server.start()
+    source.check()
+
+
 # ------------------------------------------------------------------------------------------- kills and restarts
 
 def test_kafka_and_the_server_are_killed_under_load(context):

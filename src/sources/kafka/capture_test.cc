@@ -118,11 +118,12 @@ class Running {
  public:
   Running(
       TrailWorld& world, const Configuration& configuration, std::function<void()> warned = [] {},
-      platform::Clock& clock = platform::system_clock())
+      platform::Clock& clock = platform::system_clock(),
+      std::function<void(const std::string&)> said = [](const std::string&) {})
       : capture(configuration, {.log = *world.world.log,
                                 .trail = *world.trail,
                                 .clock = clock,
-                                .say = [](const std::string&) {},
+                                .say = std::move(said),
                                 .warn = [warned](const std::string&) { warned(); }}) {
     const auto checked = check(configuration);
     EXPECT_TRUE(checked) << checked.error().message;
@@ -611,6 +612,32 @@ TEST(Capture, WhileNothingComesItSaysSo) {
   ASSERT_TRUE(soon([&] { return clock.asked > asked + 50; }));
   running.capture.stop();
   EXPECT_EQ(told_by(world).covered.size(), 3U);
+}
+
+TEST(Capture, WhoIsGivenNoPartitionSaysSoOnce) {
+  MockCluster cluster;
+  cluster.create("commands", 1);
+  TrailWorld world;
+  AheadClock clock;
+  const auto configuration = configuration_for(cluster, {"commands"});
+  std::atomic<int> idle = 0;
+  const auto said = [&](const std::string& text) {
+    if (text.find("no partition") != std::string::npos) ++idle;
+  };
+  Running first(world, configuration, [] {}, clock, said);
+  ASSERT_TRUE(soon([&] { return first.capture.figures().rebalances > 0; }));
+  clock.ahead = clock.ahead.load() + 2 * limits::idle_patience;
+  Running second(world, configuration, [] {}, clock, said);
+  ASSERT_TRUE(soon([&] { return second.capture.figures().rebalances > 0; }));
+  ASSERT_TRUE(soon([&] { return first.capture.figures().rebalances > 1; }));
+  EXPECT_EQ(idle, 0);
+  for (int round = 0; round < 3; ++round) {
+    clock.ahead = clock.ahead.load() + 2 * limits::idle_patience;
+    ASSERT_TRUE(soon([&] { return idle == 1; }));
+    const auto asked = clock.asked.load();
+    ASSERT_TRUE(soon([&] { return clock.asked > asked + 100; }));
+  }
+  EXPECT_EQ(idle, 1);
 }
 
 TEST(Capture, WhatTheTrailDoesNotTakeNowWaitsInKafka) {

@@ -42,6 +42,7 @@ inline constexpr std::chrono::seconds stall_patience{10};  // without an acknowl
 inline constexpr std::chrono::milliseconds look_patience{1'000};  // of a look whether a broker is there
 inline constexpr std::chrono::seconds commit_period{1};           // of offsets that Kafka shows
 inline constexpr std::chrono::seconds look_period{5};
+inline constexpr std::chrono::seconds idle_patience{30};      // without a partition, before it is told
 inline constexpr std::chrono::minutes covered_period{10};     // between entries COVERED
 inline constexpr std::chrono::milliseconds retry_first{500};  // after an error, doubled up to the last
 inline constexpr std::chrono::milliseconds retry_last{30'000};

@@ -85,7 +85,7 @@ Status Session::join() {
   VESTIGE_CHECKED(consumer_->subscribe(configuration_.topics));
   parts_.say(
       fmt::format("capture {}: reading as the group {}", configuration_.name, configuration_.group_name()));
-  looked_ = told_ = committed_ = parts_.clock.monotonic();
+  looked_ = told_ = committed_ = given_ = parts_.clock.monotonic();
   tally_.connected = true;
   served_ = true;
   return {};
@@ -478,6 +478,7 @@ void Session::look_at_cluster() {
   tally_.connected = consumer_->reachable();
   if (!tally_.connected) return;
   troubles_.clear();
+  tell_idleness();
   // Of what is paused nothing is fetched, so nothing is heard of its end.
   std::vector<Place> places;
   for (const auto& [place, partition] : partitions_)
@@ -486,6 +487,22 @@ void Session::look_at_cluster() {
   const auto ends = consumer_->ends(places);
   if (!ends) return;
   for (std::size_t i = 0; i < places.size(); ++i) partitions_.at(places[i]).high = ends->at(i);
+}
+
+// Without it an operator could not tell a source that waits for the group from one whose topics are silent.
+void Session::tell_idleness() {
+  const auto now = parts_.clock.monotonic();
+  if (!partitions_.empty()) {
+    given_ = now;
+    idle_told_ = false;
+  }
+  if (idle_told_ || now - given_ < limits::idle_patience) return;
+  idle_told_ = true;
+  parts_.say(fmt::format(
+      "capture {}: the group {} gives this server no partition: other members read them all, there "
+      "is none yet, or the brokers wait for a member that is gone, for as long as its "
+      "session.timeout.ms or at worst max.poll.interval.ms",
+      configuration_.name, configuration_.group_name()));
 }
 
 Status Session::recover() {

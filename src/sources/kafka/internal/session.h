@@ -132,6 +132,7 @@ class Session {
   Status record_covered(Heartbeat heartbeat);
   void commit();
   void look_at_cluster();
+  void tell_idleness();
   Status begin_partitions();
   std::uint64_t lag() const;
   bool is_due(std::chrono::nanoseconds& last, std::chrono::nanoseconds period);
@@ -156,6 +157,8 @@ class Session {
 
   std::chrono::milliseconds pause_{};  // before what was not taken is tried again
   std::chrono::nanoseconds tried_{}, committed_{}, looked_{}, told_{}, recovered_{};
+  std::chrono::nanoseconds given_{};  // when there were partitions, or the group was joined
+  bool idle_told_ = false;            // that there are none
 };
 
 }  // namespace vestige::sources::kafka::internal
