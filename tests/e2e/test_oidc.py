@@ -365,7 +365,8 @@ def test_who_a_provider_vouches_for_and_is_not_let_in(context):
     assert said.status == 401 and b"<script" not in said.body and b"#60;script" in said.body and b"access_denied" in said.body, said
     told = people.facts(server, 4, kind="access.security", action="FAILED")
     assert {(each["detail"]["details"], each["targetType"]) for each in told} == {("refused_sign_on", "PROVIDER")}, told
-    assert "alert" not in str(told) and "bob" not in str(told).lower(), told
+    words = str([{**each, "leaf": None} for each in told]).lower()  # a digest may spell anything
+    assert "alert" not in words and "bob" not in words, told
     # Customers.
     location, cookie = begin(server, "shop")
     _, carol = session_of(server, come_back(server, "shop", Browser("carol").sign_in(location), cookie))
