@@ -20,6 +20,7 @@ READY_SECONDS_MAX = 60
 END_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 300
 PORTS = 10_000, 32_000  # below those that Linux gives to connections (net.ipv4.ip_local_port_range)
+PORT_TRIES_MAX = 1000
 ports_kept = []
 
 
@@ -56,7 +57,7 @@ class Command:
 def free_port():
     """A port for a server that comes, goes and comes back: nobody's connection gets it meanwhile, since the system takes others
     for those, and no test that runs beside this one, since a datagram socket keeps the number as long as this process runs."""
-    while True:
+    for _ in range(PORT_TRIES_MAX):
         port = random.randrange(*PORTS)
         mark = socket.socket(type=socket.SOCK_DGRAM)
         try:
@@ -68,6 +69,7 @@ def free_port():
             continue
         ports_kept.append(mark)
         return port
+    raise AssertionError(f"none of {PORT_TRIES_MAX} ports from {PORTS[0]} to {PORTS[1]} is free on 127.0.0.1")
 
 
 def clean_environment(extra=None):

@@ -215,7 +215,8 @@ const does = {
   acknowledged: async () => load.acknowledged,
   acknowledgedAmong: async () => load.acknowledgedAmong,
   stop: async () => { load.enough = true; await load.ended; return load.acknowledged; },
-  // Reads what the group gives it, and puts nothing anywhere.
+  // Reads what the group gives it, and puts nothing anywhere. The brokers believe in it for `patience` milliseconds after it was last
+  // heard of. In a rebalance they wait as long as the most patient member says, which is the server and not this one.
   join: async ({ group, topics, patience }) => {
     member = kafka.consumer({ groupId: group, partitionAssigners: [range], maxWaitTimeInMs: 100,
       sessionTimeout: patience ?? 10000, rebalanceTimeout: 5000, heartbeatInterval: 300 });
